@@ -1,0 +1,44 @@
+# MedBuilder
+# SPDX-License-Identifier: Apache-2.0
+
+SWIFT ?= swift
+SWIFT_FILES := Package.swift Sources Tests $(wildcard Benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test build bench-http docs format lint check clean
+
+help: ## Explain every target
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+serve: ## Install what is missing, build in release and serve; settings go in front, as in PORT=8080 make serve
+	@scripts/setup.sh serve
+	@$(SWIFT) build -c release --static-swift-stdlib --product medbuilder >&2
+	@exec .build/release/medbuilder serve
+
+test: check ## Install what is missing, build and run every test; FILTER=Shutdown runs those whose names match
+	@scripts/setup.sh test
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build $(if $(FILTER),--filter '$(FILTER)')
+
+build: ## Build everything in debug, the tests too
+	$(SWIFT) build --build-tests
+
+bench-http: ## Measure requests a second, start, memory and exit against a bare Hummingbird server
+	@scripts/setup.sh bench
+	Benchmarks/http/run.sh
+
+docs: ## Write the settings tables of the documents anew, from the code
+	MED_UPDATE_DOCS=1 $(SWIFT) test --filter SettingsDocumentationTests
+
+format: ## Format all Swift code in place
+	$(SWIFT) format --in-place --recursive --parallel $(SWIFT_FILES)
+
+lint: check ## Say what breaks the house style, and change nothing
+	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_FILES)
+
+check: ## Check the rules that need no compiler: headers, imports, unsafe code, links; and that the check can fail
+	@scripts/check.sh
+	@scripts/check-can-fail.sh
+
+clean: ## Remove everything that was built
+	rm -rf .build

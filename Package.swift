@@ -1,0 +1,139 @@
+// swift-tools-version: 6.2
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+// Why each dependency is here: docs/dependencies.md. What each module may import: docs/decisions/0001-modules.md.
+let package = Package(
+    name: "medbuilder",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "medbuilder", targets: ["medbuilder"]),
+        .library(name: "MedRuntime", targets: ["MedRuntime"]),
+        .library(name: "MedTelemetry", targets: ["MedTelemetry"]),
+        .library(name: "MedPrivacy", targets: ["MedPrivacy"]),
+        .library(name: "MedStorage", targets: ["MedStorage"]),
+        .library(name: "MedSQLite", targets: ["MedSQLite"]),
+        .library(name: "MedServer", targets: ["MedServer"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Leaves: they import no sibling.
+        .target(name: "CMedRuntime"),
+        .target(
+            name: "MedRuntime",
+            dependencies: [
+                "CMedRuntime",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
+        .target(
+            name: "MedTelemetry",
+            dependencies: [.product(name: "Logging", package: "swift-log")]
+        ),
+        .target(
+            name: "MedPrivacy",
+            dependencies: [.product(name: "Crypto", package: "swift-crypto")]
+        ),
+
+        // Storage and its drivers: protocols point inward.
+        .target(name: "MedStorage"),
+        .target(
+            name: "MedSQLite",
+            dependencies: [
+                "MedStorage",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
+
+        // The one place where the others meet.
+        .target(
+            name: "MedServer",
+            dependencies: [
+                "MedRuntime",
+                "MedPrivacy",
+                "MedStorage",
+                "MedTelemetry",
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Yams", package: "Yams"),
+            ]
+        ),
+
+        // Only the executable knows the drivers.
+        .executableTarget(
+            name: "medbuilder",
+            dependencies: [
+                "MedPrivacy",
+                "MedRuntime",
+                "MedServer",
+                "MedSQLite",
+                "MedStorage",
+                "MedTelemetry",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ]
+        ),
+
+        // For tests only; `make check` proves that nothing under Sources/ imports it.
+        .target(
+            name: "MedTesting",
+            dependencies: [.product(name: "Logging", package: "swift-log")]
+        ),
+        .testTarget(name: "MedRuntimeTests", dependencies: ["MedRuntime", "MedTesting"], resources: [.copy("Fixtures")]),
+        .testTarget(name: "MedTelemetryTests", dependencies: ["MedTelemetry"]),
+        .testTarget(name: "MedPrivacyTests", dependencies: ["MedPrivacy"]),
+        .testTarget(name: "MedSQLiteTests", dependencies: ["MedSQLite", "MedStorage", "MedTesting"]),
+        .testTarget(
+            name: "MedServerTests",
+            dependencies: [
+                "MedPrivacy",
+                "MedRuntime",
+                "MedServer",
+                "MedTelemetry",
+                "MedTesting",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]
+        ),
+        .testTarget(name: "EndToEndTests", dependencies: ["medbuilder", "MedTesting"]),
+    ],
+    swiftLanguageModes: [.v6]
+)
+
+// Settings for every Swift target (docs/decisions/0001-modules.md).
+for target in package.targets where target.name != "CMedRuntime" {
+    target.swiftSettings =
+        (target.swiftSettings ?? []) + [
+            .enableUpcomingFeature("ExistentialAny"),
+            .enableUpcomingFeature("MemberImportVisibility"),
+            .enableUpcomingFeature("InternalImportsByDefault"),
+            .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+            .treatAllWarnings(as: .error),
+        ]
+}

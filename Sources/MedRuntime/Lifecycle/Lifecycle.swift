@@ -1,0 +1,387 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Dispatch
+import Foundation
+public import Logging
+import Synchronization
+
+/// The life of a process from start-up to exit: one phase that everything reads, and one shutdown that loses nothing.
+///
+/// It runs on two plain threads of its own, so that a stop works however busy or stuck the task pool is: the conductor
+/// takes events in order and performs what ``ShutdownSequence`` answers; the timekeeper ends the process at the
+/// deadline, even where the conductor cannot.
+///
+/// ```swift
+/// let signals = SignalListener()                             // first line of main
+/// let lifecycle = Lifecycle(configuration: .init(), logger: logger, lastWords: { _ in flush() }, exit: { _exit($0) })
+/// signals.deliver { if $0 == .terminate { lifecycle.stop(.sigterm) } }
+/// lifecycle.onCleanUp("database") { await database.close() }
+/// lifecycle.started()
+/// let rows = try await lifecycle.withWork("nightly report") { try await report() }
+/// ```
+public final class Lifecycle: Sendable {
+    private enum Event: Sendable {
+        case started
+        case stop(ShutdownTrigger, errorType: String?)
+        case idle
+        case cleanedUp
+        case deadlineOver
+        /// Load balancers have noticed: the rest of the drain delay can be saved.
+        case unreadinessSeen
+    }
+
+    /// How many answers of 503 to `/ready` it takes until a prober has noticed: the failure threshold of Kubernetes.
+    static let unreadyAnswersNeeded = 3
+    /// How long no request must have come before the drain delay ends early.
+    static let quietTime = Duration.seconds(1)
+
+    private struct Shared {
+        var mailbox: [Event] = []
+        var observers: [@Sendable (Phase) -> Void] = []
+        var cleanUps: [(name: String, body: @Sendable () async -> Void)] = []
+    }
+
+    /// What is in flight.
+    public let work = WorkLedger()
+
+    private let configuration: ShutdownConfiguration
+    private let logger: Logger
+    private let lastWords: @Sendable (ShutdownReceipt) -> Void
+    private let exit: @Sendable (Int32) -> Void
+    private let phaseValue = Atomic<UInt8>(Phase.starting.rawValue)
+    private let shared = Mutex(Shared())
+    private let mail = DispatchSemaphore(value: 0)
+    private let deadlineArmed = DispatchSemaphore(value: 0)
+    private let finished = DispatchSemaphore(value: 0)
+    private let unreadyAnswers = Atomic<Int>(0)
+    private let hasExited = Atomic<Bool>(false)
+    private let began = Mutex<(receipt: ShutdownReceipt, at: SuspendingClock.Instant)?>(nil)
+
+    /// Starts the two threads; the phase is ``Phase/starting``.
+    ///
+    /// - Parameters:
+    ///   - configuration: how patient the shutdown is.
+    ///   - logger: receives the shutdown's sentences.
+    ///   - lastWords: called on a plain thread right before the exit, to flush what must be flushed. At the deadline it
+    ///     has 500 ms; when it has not returned by then, the process ends without it.
+    ///   - exit: ends the process with this code. It is called once and must not wait for anything.
+    public init(
+        configuration: ShutdownConfiguration,
+        logger: Logger,
+        lastWords: @escaping @Sendable (ShutdownReceipt) -> Void,
+        exit: @escaping @Sendable (Int32) -> Void
+    ) {
+        self.configuration = configuration
+        self.logger = logger
+        self.lastWords = lastWords
+        self.exit = exit
+        Self.startThread(named: "med-conductor") { self.conduct() }
+        Self.startThread(named: "med-deadline") { self.keepDeadline() }
+    }
+
+    /// Where the process is. Reading it costs one atomic load.
+    public var phase: Phase {
+        // Only raw values of `Phase` are ever stored.
+        Phase(rawValue: self.phaseValue.load(ordering: .acquiring)) ?? .stopped
+    }
+
+    /// Start-up is finished: ``Phase/starting`` becomes ``Phase/serving``.
+    public func started() { self.post(.started) }
+
+    /// Begins the shutdown, or counts as one more trigger of the one that runs.
+    ///
+    /// - Parameter error: what ended the service or task. Its type is logged, never its text, which could hold PHI.
+    public func stop(_ trigger: ShutdownTrigger, because error: (any Error)? = nil) {
+        self.post(.stop(trigger, errorType: error.map { String(reflecting: type(of: $0)) }))
+    }
+
+    /// A prober was told that the process is not ready. After three of those, the drain delay ends as soon as no request
+    /// has come for a second.
+    func unreadinessWasAnswered() {
+        guard self.phase == .draining else { return }
+        let count = self.unreadyAnswers.add(1, ordering: .relaxed).newValue
+        if count == Self.unreadyAnswersNeeded { self.post(.unreadinessSeen) }
+    }
+
+    /// Calls `observer` on the conductor's thread whenever the phase changes. It must not block.
+    public func onPhase(_ observer: @escaping @Sendable (Phase) -> Void) {
+        self.shared.withLock { $0.observers.append(observer) }
+    }
+
+    /// Registers a step of the clean-up. Steps run one after the other, the last registered first, so that what was
+    /// opened first, and is needed longest, is closed last.
+    public func onCleanUp(_ name: String, _ body: @escaping @Sendable () async -> Void) {
+        self.shared.withLock { $0.cleanUps.append((name, body)) }
+    }
+
+    // MARK: - Work
+
+    /// Whether this task is part of work that was admitted.
+    @TaskLocal static var isInsideWork = false
+
+    /// Runs `body` as work that a shutdown waits for, and cancels when the grace is over.
+    ///
+    /// - Throws: ``LifecycleError/shuttingDown`` when no new work is accepted any more (never inside other work), and
+    ///   whatever `body` throws.
+    public func withWork<Value: Sendable>(
+        _ name: String,
+        _ body: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        if Self.isInsideWork { return try await self.accounting(name, body) }
+        let task = try self.startTask(name) { try await body() }
+        return try await withTaskCancellationHandler {
+            try await task.value
+        } onCancel: {
+            task.cancel()
+        }
+    }
+
+    /// Runs `body` as part of what the caller does, and has a shutdown wait for it. Cancellation comes by the caller's task.
+    ///
+    /// - Throws: ``LifecycleError/shuttingDown`` when no new work is accepted any more (never inside other work), and
+    ///   whatever `body` throws.
+    public func accounting<Value>(_ name: String, _ body: () async throws -> Value) async throws -> Value {
+        let work = NamedWork(name: name)
+        if Self.isInsideWork {
+            self.work.begin(work)
+        } else if !self.work.admit(work) {
+            throw LifecycleError.shuttingDown
+        }
+        defer { self.work.end(work) }
+        return try await body()
+    }
+
+    /// Runs `body` in the background. An error out of it begins a shutdown (`UNHANDLED_REJECTION`).
+    ///
+    /// - Throws: ``LifecycleError/shuttingDown`` when no new work is accepted any more (never inside other work).
+    public func supervise(_ name: String, _ body: @escaping @Sendable () async throws -> Void) throws {
+        _ = try self.startTask(name) {
+            do {
+                try await body()
+            } catch let error where !(error is CancellationError && self.phase.isShuttingDown) {
+                self.logger.critical(
+                    "A background task failed",
+                    metadata: ["task.name": "\(name)", "error.type": "\(String(reflecting: type(of: error)))"]
+                )
+                self.stop(.unhandledRejection, because: error)
+            } catch {}
+        }
+    }
+
+    private func startTask<Value: Sendable>(
+        _ name: String,
+        _ body: @escaping @Sendable () async throws -> Value
+    ) throws(LifecycleError) -> Task<Value, any Error> {
+        let work = NamedWork(name: name)
+        if Self.isInsideWork {
+            self.work.begin(work)
+        } else if !self.work.admit(work) {
+            throw LifecycleError.shuttingDown
+        }
+        let task = Task {
+            defer { self.work.end(work) }
+            return try await Self.$isInsideWork.withValue(true) { try await body() }
+        }
+        work.onCancel { task.cancel() }
+        return task
+    }
+
+    /// Runs `body` as part of work that the caller has entered in the ledger itself.
+    public static func insideWork<Value>(_ body: () async throws -> Value) async rethrows -> Value {
+        try await Self.$isInsideWork.withValue(true) { try await body() }
+    }
+
+    // MARK: - The conductor
+
+    private static func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
+        let thread = Thread(block: body)
+        thread.name = name
+        thread.stackSize = 512 * 1024
+        thread.start()
+    }
+
+    private func post(_ event: Event) {
+        self.shared.withLock { $0.mailbox.append(event) }
+        self.mail.signal()
+    }
+
+    private func conduct() {
+        var sequence = ShutdownSequence.starting
+        var timer: DispatchTime?
+        var drainEnd = DispatchTime.distantFuture
+        while true {
+            let result = timer.map { self.mail.wait(timeout: $0) } ?? self.waitForMail()
+            let action: ShutdownSequence.Action
+            if result == .timedOut {
+                timer = nil
+                if sequence.phase == .draining, let later = self.drainsUntil(drainEnd) {
+                    timer = later
+                    continue
+                }
+                action = sequence.phase == .draining ? sequence.drainDelayOver() : sequence.graceOver()
+            } else {
+                guard let event = self.shared.withLock({ $0.mailbox.isEmpty ? nil : $0.mailbox.removeFirst() }) else {
+                    continue
+                }
+                switch event {
+                case .started: action = sequence.started()
+                case .stop(let trigger, let errorType):
+                    action = sequence.triggered(by: trigger)
+                    self.perform(action, after: trigger, errorType: errorType)
+                case .idle: action = sequence.idle()
+                case .cleanedUp: action = sequence.cleanedUp()
+                case .deadlineOver: action = sequence.deadlineOver()
+                case .unreadinessSeen:
+                    action = .none
+                    if sequence.phase == .draining { timer = .now() }
+                }
+            }
+            self.publish(sequence.phase)
+            switch action {
+            case .none, .note: break
+            case .beginDrain:
+                drainEnd = .now() + self.configuration.drainDelay.dispatchInterval
+                timer = drainEnd
+            case .closeGate:
+                timer = .now() + self.configuration.grace.dispatchInterval
+                self.work.closeGate { self.post(.idle) }
+            case .cancelWork:
+                timer = nil
+                let held = self.work.summary()
+                let count = self.work.cancelAll()
+                self.began.withLock { $0?.receipt.cancelled = count }
+                self.logger.warning("Grace is over, cancelling", metadata: ["shutdown.held_by": "\(held)"])
+            case .cleanUp:
+                timer = nil
+                self.logger.notice("Server closed, cleaning up resources...")
+                self.cleanUp()
+            case .exit(let code):
+                self.finish(code)
+                return
+            }
+        }
+    }
+
+    /// When to look again whether the drain delay is over; nil if it is.
+    private func drainsUntil(_ end: DispatchTime) -> DispatchTime? {
+        let now = DispatchTime.now()
+        guard now < end else { return nil }
+        guard self.unreadyAnswers.load(ordering: .relaxed) >= Self.unreadyAnswersNeeded,
+            let lastAdmission = self.work.lastAdmission
+        else { return end }
+        let quiet = Self.quietTime - lastAdmission.duration(to: .now)
+        return quiet > .zero ? min(end, now + quiet.dispatchInterval) : nil
+    }
+
+    private func waitForMail() -> DispatchTimeoutResult {
+        self.mail.wait()
+        return .success
+    }
+
+    /// Says what a trigger did, and publishes a shutdown's beginning before it says it.
+    private func perform(_ action: ShutdownSequence.Action, after trigger: ShutdownTrigger, errorType: String?) {
+        var metadata: Logger.Metadata = ["shutdown.trigger": "\(trigger.rawValue)"]
+        metadata["error.type"] = errorType.map { "\($0)" }
+        switch action {
+        case .beginDrain:
+            // Before anything else: from now on /ready is 503.
+            self.phaseValue.store(Phase.draining.rawValue, ordering: .releasing)
+            self.work.watchAdmissions()
+            let count = self.work.count
+            self.began.withLock {
+                let receipt = ShutdownReceipt(
+                    trigger: trigger,
+                    inFlightAtStart: count,
+                    cancelled: 0,
+                    abandoned: 0,
+                    duration: .zero,
+                    exitCode: ExitCode.forced
+                )
+                $0 = (receipt, .now)
+            }
+            self.deadlineArmed.signal()
+            metadata["shutdown.in_flight"] = "\(count)"
+            self.logger.log(
+                level: trigger.isSignal ? .notice : .critical,
+                "\(trigger.rawValue) received, starting graceful shutdown...",
+                metadata: metadata
+            )
+            self.notifyObservers(of: .draining)
+        case .note:
+            self.logger.warning("Already shutting down", metadata: metadata)
+        case .exit:
+            self.logger.error("Second signal, exiting at once", metadata: metadata)
+        default:
+            break
+        }
+    }
+
+    private func publish(_ phase: Phase) {
+        guard self.phaseValue.exchange(phase.rawValue, ordering: .acquiringAndReleasing) != phase.rawValue else { return }
+        self.notifyObservers(of: phase)
+    }
+
+    private func notifyObservers(of phase: Phase) {
+        for observer in self.shared.withLock({ $0.observers }) { observer(phase) }
+    }
+
+    private func cleanUp() {
+        let steps = self.shared.withLock { $0.cleanUps }
+        Task(priority: .high) {
+            for step in steps.reversed() {
+                self.logger.debug("Cleaning up", metadata: ["shutdown.step": "\(step.name)"])
+                await step.body()
+            }
+            self.post(.cleanedUp)
+        }
+    }
+
+    private func finish(_ code: Int32) {
+        switch code {
+        case ExitCode.graceful, ExitCode.containedFailure:
+            self.logger.notice("Graceful shutdown complete")
+        case ExitCode.forced:
+            self.logger.error(
+                "Forced shutdown after timeout",
+                metadata: ["shutdown.held_by": "\(self.work.summary())"]
+            )
+        default:
+            break
+        }
+        if var receipt = self.began.withLock({ $0?.receipt }), let began = self.began.withLock({ $0?.at }) {
+            receipt.exitCode = code
+            receipt.duration = began.duration(to: .now)
+            receipt.abandoned = self.work.count
+            self.lastWords(receipt)
+        }
+        self.exitOnce(code)
+    }
+
+    // MARK: - The deadline
+
+    private func keepDeadline() {
+        self.deadlineArmed.wait()
+        guard self.finished.wait(timeout: .now() + self.configuration.deadline.dispatchInterval) == .timedOut else {
+            return
+        }
+        self.post(.deadlineOver)
+        // The conductor has this long for its last words; then the process ends without them.
+        guard self.finished.wait(timeout: .now() + .milliseconds(500)) == .timedOut else { return }
+        self.exitOnce(ExitCode.forced)
+    }
+
+    private func exitOnce(_ code: Int32) {
+        guard !self.hasExited.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        self.exit(code)
+        self.finished.signal()
+    }
+}
+
+extension Duration {
+    /// For Dispatch, which counts whole nanoseconds.
+    var dispatchInterval: DispatchTimeInterval {
+        let (seconds, attoseconds) = self.components
+        return .nanoseconds(Int(clamping: seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000))
+    }
+}

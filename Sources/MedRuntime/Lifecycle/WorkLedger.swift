@@ -1,0 +1,94 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+
+/// Everything that is in flight, so that a shutdown can wait for it and the log can say what held it up.
+///
+/// Work from outside (a request, a job) is admitted through a gate that the shutdown closes. Work inside work that was
+/// admitted (a transaction of a request) is always taken: what was begun is finished.
+public final class WorkLedger: Sendable {
+    private struct State {
+        var entries: [ObjectIdentifier: any Work] = [:]
+        var isGateOpen = true
+        var isCancelled = false
+        /// Kept while the shutdown wants to know; the clock is not read for every request otherwise.
+        var lastAdmission: SuspendingClock.Instant?
+        var onIdle: (@Sendable () -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    /// Creates an empty ledger with an open gate.
+    public init() {}
+
+    /// Enters work that comes from outside. False once the gate is closed.
+    public func admit(_ work: any Work) -> Bool {
+        self.state.withLock { state in
+            guard state.isGateOpen else { return false }
+            if state.lastAdmission != nil { state.lastAdmission = .now }
+            state.entries[ObjectIdentifier(work)] = work
+            return true
+        }
+    }
+
+    /// Enters work that belongs to work already admitted, whether the gate is open or not.
+    public func begin(_ work: any Work) {
+        let isCancelled = self.state.withLock { state in
+            state.entries[ObjectIdentifier(work)] = work
+            return state.isCancelled
+        }
+        if isCancelled { work.cancelWork() }
+    }
+
+    /// Strikes out finished work. Doing it twice does nothing.
+    public func end(_ work: any Work) {
+        let onIdle = self.state.withLock { state -> (@Sendable () -> Void)? in
+            guard state.entries.removeValue(forKey: ObjectIdentifier(work)) != nil else { return nil }
+            guard !state.isGateOpen, state.entries.isEmpty else { return nil }
+            return state.onIdle
+        }
+        onIdle?()
+    }
+
+    /// How much is in flight.
+    public var count: Int { self.state.withLock { $0.entries.count } }
+
+    /// What is in flight: names and how many of each, most first, at most `limit` names.
+    public func summary(limit: Int = 8) -> String {
+        let works = self.state.withLock { Array($0.entries.values) }
+        var counts: [String: Int] = [:]
+        for work in works { counts[work.workName, default: 0] += 1 }
+        let sorted = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+        let shown = sorted.prefix(limit).map { "\($0.key) ×\($0.value)" }.joined(separator: ", ")
+        return sorted.count > limit ? shown + ", and \(sorted.count - limit) more kinds" : shown
+    }
+
+    /// Begins to keep the moment of the last admission, counting from now.
+    func watchAdmissions() {
+        self.state.withLock { $0.lastAdmission = .now }
+    }
+
+    /// When work was last admitted, or when watching began.
+    var lastAdmission: SuspendingClock.Instant? { self.state.withLock { $0.lastAdmission } }
+
+    /// Refuses work from outside from here on. `onIdle` is called once nothing is in flight, perhaps at once.
+    func closeGate(onIdle: @escaping @Sendable () -> Void) {
+        let isIdle = self.state.withLock { state in
+            state.isGateOpen = false
+            state.onIdle = onIdle
+            return state.entries.isEmpty
+        }
+        if isIdle { onIdle() }
+    }
+
+    /// Asks everything in flight to stop early, and says how much that is.
+    func cancelAll() -> Int {
+        let works = self.state.withLock { state in
+            state.isCancelled = true
+            return Array(state.entries.values)
+        }
+        for work in works { work.cancelWork() }
+        return works.count
+    }
+}

@@ -1,0 +1,98 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import GRDB
+import MedStorage
+import Synchronization
+
+/// One transaction on the connection that writes. It is used by one task's closure and ended by ``SQLiteDatabase``.
+///
+/// Every step is an access of its own, so that no thread is held between them. All of them, the last included, run on the one
+/// queue of the connection: there, a step that comes late sees that the transaction is over.
+final class SQLiteTransaction: Transaction {
+    private let path: String
+    private let writer: any DatabaseWriter
+    private let failed: @Sendable (DatabaseError) -> Void
+    private let isOver = Atomic(false)
+
+    /// `failed` hears of every failure of the database.
+    init(path: String, writer: any DatabaseWriter, failed: @escaping @Sendable (DatabaseError) -> Void) {
+        self.path = path
+        self.writer = writer
+        self.failed = failed
+    }
+
+    func execute(_ statement: Statement) async throws(DatabaseError) -> Int {
+        try await self.step { db, path in try db.run(statement, path: path) }
+    }
+
+    func query(_ statement: Statement) async throws(DatabaseError) -> [Row] {
+        try await self.step { db, path in try db.rows(statement, path: path) }
+    }
+
+    func begin() async throws(DatabaseError) {
+        try await self.access { db in
+            // Nothing should be open here; but if an earlier ROLLBACK failed, this transaction must not become part of that one.
+            try db.rollback()
+            try db.beginTransaction(.immediate)
+        }
+    }
+
+    /// Ends the transaction with its work done, or throws with nothing done.
+    func commit() async throws(DatabaseError) {
+        try await self.access { db in
+            self.isOver.store(true, ordering: .relaxed)
+            do {
+                try self.requireOpen(db)
+                try db.commit()
+            } catch {
+                try? db.rollback()
+                throw error
+            }
+        }
+    }
+
+    /// Ends the transaction with nothing done.
+    func rollback() async {
+        try? await self.access { db in
+            self.isOver.store(true, ordering: .relaxed)
+            try db.rollback()
+        }
+    }
+
+    private func step<Value: Sendable>(
+        _ body: @escaping @Sendable (GRDB.Database, String) throws -> Value
+    ) async throws(DatabaseError) -> Value {
+        try await self.access { db in
+            if self.isOver.load(ordering: .relaxed) { throw self.ended }
+            try self.requireOpen(db)
+            let result = try body(db, self.path)
+            try self.requireOpen(db)
+            return result
+        }
+    }
+
+    /// SQLite rolls back by itself after some errors; what comes then would run outside of any transaction.
+    private func requireOpen(_ db: GRDB.Database) throws {
+        if !db.isInsideTransaction { throw self.ended }
+    }
+
+    private var ended: DatabaseError {
+        DatabaseError(
+            code: .transactionEnded,
+            description: "The transaction on database '\(self.path)' is over: its closure has returned, an earlier error undid it, "
+                + "or a statement ended it."
+        )
+    }
+
+    private func access<Value: Sendable>(
+        _ body: @escaping @Sendable (GRDB.Database) throws -> Value
+    ) async throws(DatabaseError) -> Value {
+        do {
+            return try await self.writer.access(path: self.path, body)
+        } catch {
+            self.failed(error)
+            throw error
+        }
+    }
+}

@@ -1,0 +1,30 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import MedRuntime
+import MedStorage
+
+/// A database whose transactions are work in flight, so that a shutdown waits for them and its log can name them.
+struct AccountedDatabase: Database {
+    let base: any Database
+    let lifecycle: Lifecycle
+
+    func open() async throws(DatabaseError) { try await self.base.open() }
+
+    @discardableResult
+    func migrate() async throws(DatabaseError) -> MigrationReport { try await self.base.migrate() }
+
+    func verifySchema() async throws(DatabaseError) { try await self.base.verifySchema() }
+
+    func check() async -> DatabaseCheck { await self.base.check() }
+
+    func transaction<Result>(_ body: (any Transaction) async throws -> Result) async throws -> Result {
+        try await self.lifecycle.accounting("transaction") { try await self.base.transaction(body) }
+    }
+
+    func query(_ statement: Statement) async throws -> [Row] { try await self.base.query(statement) }
+
+    func interrupt() { self.base.interrupt() }
+
+    func close() async { await self.base.close() }
+}

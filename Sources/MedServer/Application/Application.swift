@@ -1,0 +1,147 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Hummingbird
+public import Logging
+public import MedPrivacy
+public import MedRuntime
+public import MedStorage
+import NIOCore
+public import ServiceLifecycle
+
+/// A MedBuilder server: routes, probes, checks, services and one database, around one lifecycle.
+///
+/// ```swift
+/// let application = Application(settings: settings, key: key, database: database, lifecycle: lifecycle, logger: logger)
+/// try await application.open()      // the port is open: /live is 200
+/// await application.run()           // connect, migrate, serve; the lifecycle's shutdown ends it
+/// ```
+public final class Application: Sendable {
+    private let settings: Settings
+    private let database: any Database
+    private let lifecycle: Lifecycle
+    private let engine: HealthEngine
+    private let server: HTTPServer
+    private let services: [any Service]
+    private let logger: Logger
+
+    /// Creates a server; nothing is opened yet.
+    ///
+    /// - Parameters:
+    ///   - settings: read and checked.
+    ///   - key: the PHI key in force; none when encryption is switched off.
+    ///   - database: where data is kept. It is closed in the clean-up.
+    ///   - lifecycle: decides what is accepted and when the process ends.
+    ///   - services: run beside the server, ended in reverse order before the database is closed. One that ends by
+    ///     itself begins a shutdown.
+    ///   - startedAt: when the process started, for `uptime`.
+    ///   - logger: for everything that is not about one request.
+    public init(
+        settings: Settings,
+        key: PHIKey?,
+        database: any Database,
+        lifecycle: Lifecycle,
+        services: [any Service] = [],
+        startedAt: SuspendingClock.Instant = .now,
+        logger: Logger
+    ) {
+        let database = AccountedDatabase(base: database, lifecycle: lifecycle)
+        let engine = HealthEngine(
+            checks: [
+                .database(database),
+                .encryption(
+                    key: key,
+                    isKeySet: key != nil || settings.encryption.key != nil,
+                    environment: settings.environment
+                ),
+                .memory(reader: MemoryUsageReader()),
+            ],
+            logger: logger
+        )
+        let probes = Probes(
+            lifecycle: lifecycle,
+            engine: engine,
+            environment: settings.environment.rawValue,
+            startedAt: startedAt,
+            logger: logger
+        )
+        let router = Router(context: ServerRequestContext.self, options: .autoGenerateHeadEndpoints)
+        if settings.drillRoutes { DrillRoutes(database: database, lifecycle: lifecycle).add(to: router) }
+        let responder = ApplicationResponder(router: router.buildResponder(), lifecycle: lifecycle, logger: logger)
+        let server = HTTPServer(
+            shared: HTTP1Connection.Shared(
+                probes: probes,
+                lifecycle: lifecycle,
+                table: ConnectionTable(limit: DescriptorLimit.connections(atMost: settings.http.maxConnections)),
+                headerTimeout: TimeAmount(settings.http.headerTimeout),
+                idleTimeout: TimeAmount(settings.http.idleTimeout),
+                respond: { await responder.respond(to: $0, on: $1, route: $2) }
+            )
+        )
+        engine.onChange { probes.logChanges() }
+        lifecycle.onPhase { phase in
+            server.entered(phase)
+            probes.logChanges()
+        }
+        self.settings = settings
+        self.database = database
+        self.lifecycle = lifecycle
+        self.engine = engine
+        self.server = server
+        self.services = services
+        self.logger = logger
+    }
+
+    /// Opens the port. From here on the probes are answered.
+    ///
+    /// - Returns: the port, which the system has chosen if the setting is 0.
+    /// - Throws: the system's error when the address cannot be bound.
+    @discardableResult
+    public func open() async throws -> Int {
+        let port = try await self.server.open(host: self.settings.host, port: self.settings.port)
+        self.logger.notice("serving on port \(port)")
+        return port
+    }
+
+    /// Connects, migrates and serves, until the shutdown has cleaned up.
+    public func run() async {
+        let startUp = StartUp(
+            database: self.database,
+            migration: self.settings.database.migration,
+            engine: self.engine,
+            logger: self.logger
+        )
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: ([self.engine] + self.services).map {
+                    .init(service: SupervisedService(base: $0, lifecycle: self.lifecycle, logger: self.logger))
+                },
+                gracefulShutdownSignals: [],
+                logger: Logger(label: "service-group") { _ in SwiftLogNoOpLogHandler() }
+            )
+        )
+        let running = Task { try await group.run() }
+        let starting = Task {
+            do {
+                try await startUp.run()
+                self.lifecycle.started()
+            } catch is CancellationError {
+            } catch {
+                self.lifecycle.stop(.uncaughtException, because: error)
+            }
+        }
+        // The last registered is done first.
+        self.lifecycle.onCleanUp("database") { await self.database.close() }
+        self.lifecycle.onCleanUp("services") {
+            await group.triggerGracefulShutdown()
+            _ = await running.result
+        }
+        self.lifecycle.onCleanUp("start-up") {
+            starting.cancel()
+            self.database.interrupt()
+            await starting.value
+        }
+        await starting.value
+        _ = await running.result
+    }
+}

@@ -1,0 +1,102 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+import Hummingbird
+import Logging
+import MedRuntime
+import MedStorage
+import NIOCore
+import NIOHTTP1
+
+/// Has the router answer a request, and makes an answer of whatever it throws: without paths, types or reasons, which
+/// could hold PHI. The log has the type, under the same id.
+struct ApplicationResponder: Sendable {
+    private struct Failure {
+        var status: HTTPResponse.Status
+        var code: String
+        var retryAfter: Int?
+    }
+
+    let router: RouterResponder<ServerRequestContext>
+    let lifecycle: Lifecycle
+    let logger: Logger
+
+    @Sendable func respond(to request: Request, on channel: any Channel, route: EndpointPath) async -> Response {
+        let began = ContinuousClock.now
+        let context = ServerRequestContext(
+            source: ServerRequestContext.Source(logger: self.logger, channel: channel, route: route)
+        )
+        let response: Response
+        do {
+            let answer = try await self.router.respond(to: request, context: context)
+            // The router answers for itself where there is no such route, and where a handler throws an `HTTPError`.
+            let isBare = answer.status.code >= 400 && answer.body.contentLength == 0
+            response = isBare ? Self.response(Failure(status: answer.status, code: Self.code(of: answer.status))) : answer
+        } catch {
+            response = self.answer(to: error, request: request, route: route)
+        }
+        self.logger.debug(
+            "Request answered",
+            metadata: [
+                "http.request.method": "\(request.method.rawValue)",
+                "http.route": "\(route.value ?? "unmatched")",
+                "http.response.status_code": "\(response.status.code)",
+                "event.duration": "\((ContinuousClock.now - began) / .nanoseconds(1))",
+            ]
+        )
+        return response
+    }
+
+    private func answer(to error: any Error, request: Request, route: EndpointPath) -> Response {
+        switch error {
+        case is RequestBodyIncomplete, is HTTPParserError:
+            return Self.response(Failure(status: .badRequest, code: "bad_request"))
+        case is CancellationError where self.lifecycle.phase.isShuttingDown, LifecycleError.shuttingDown as LifecycleError:
+            return Self.response(Failure(status: .serviceUnavailable, code: "shutting_down", retryAfter: 1))
+        default:
+            break
+        }
+        let id = Self.randomID()
+        var metadata: Logger.Metadata = [
+            "error.id": "\(id)",
+            "error.type": "\(String(reflecting: type(of: error)))",
+            "http.request.method": "\(request.method.rawValue)",
+            "http.route": "\(route.value ?? "unmatched")",
+        ]
+        guard let error = error as? DatabaseError, error.status == .disconnected || error.isTemporary else {
+            self.logger.error("Request failed", metadata: metadata)
+            return Self.response(Failure(status: .internalServerError, code: "internal"), id: id)
+        }
+        metadata["error.message"] = "\(error.description)"
+        self.logger.error("Request failed: the database is unavailable", metadata: metadata)
+        return Self.response(Failure(status: .serviceUnavailable, code: "unavailable", retryAfter: 1), id: id)
+    }
+
+    private static func response(_ failure: Failure, id: String? = nil) -> Response {
+        var headers: HTTPFields = [.contentType: "application/json; charset=utf-8"]
+        if let seconds = failure.retryAfter { headers[.retryAfter] = String(seconds) }
+        let body = id.map { #"{"error":"\#(failure.code)","id":"\#($0)"}"# } ?? #"{"error":"\#(failure.code)"}"#
+        return Response(status: failure.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
+    }
+
+    /// `Not Found` as `not_found`.
+    private static func code(of status: HTTPResponse.Status) -> String {
+        status.reasonPhrase.lowercased().replacing(" ", with: "_").replacing("'", with: "")
+    }
+
+    private static func randomID() -> String {
+        let hex = String(UInt64.random(in: 0...(.max)), radix: 16)
+        return String(repeating: "0", count: 16 - hex.count) + hex
+    }
+}
+
+extension DatabaseError {
+    /// Whether the same request may work later, or on another replica.
+    fileprivate var isTemporary: Bool {
+        switch self.code {
+        case .constraint, .invalidStatement, .transactionEnded: false
+        default: true
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import MedRuntime
+import MedStorage
+
+/// What happens between the open port and the first `/ready` of 200: connect, bring the schema up to date.
+///
+/// A database that does not work is no reason to end: it is tried again for ever, and `/ready` says 503 meanwhile.
+struct StartUp: Sendable {
+    /// The longest wait between two attempts.
+    static let longestPause = Duration.seconds(1)
+
+    let database: any Database
+    let migration: Settings.Database.Migration
+    let engine: HealthEngine
+    let logger: Logger
+
+    /// Returns when the database is ready. Cancel it to give up.
+    func run() async throws {
+        var pause = Duration.milliseconds(50)
+        while true {
+            do throws(DatabaseError) {
+                try await self.database.open()
+                switch self.migration {
+                case .auto:
+                    let report = try await self.database.migrate()
+                    if report.applied > 0 {
+                        self.logger.notice(
+                            "Database migrated",
+                            metadata: ["migration.applied": "\(report.applied)", "migration.version": "\(report.version)"]
+                        )
+                    }
+                case .off:
+                    try await self.database.verifySchema()
+                }
+                return await self.engine.runNow("database")
+            } catch {
+                // The check has the reason, and the log gets it once, however often it is tried.
+                await self.engine.runNow("database")
+            }
+            // Replicas that lost the database together shall not come back together.
+            try await Task.sleep(for: pause * Double.random(in: 0.5...1))
+            pause = min(pause * 2, Self.longestPause)
+        }
+    }
+}

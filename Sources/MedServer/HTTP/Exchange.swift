@@ -1,0 +1,75 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Hummingbird
+import MedRuntime
+import NIOCore
+import NIOHTTP1
+
+/// One request and its answer on a connection.
+final class Exchange: Work, @unchecked Sendable {
+    // Unchecked: every `var` is touched on the connection's event loop alone.
+
+    /// Who answers.
+    enum Kind {
+        /// The connection itself, from the last health snapshot.
+        case probe(ProbeRoute)
+        /// The connection itself; it closes after the answer.
+        case refusal(Refusal)
+        /// The application, which admitted it as work.
+        case application(HTTPRequestHead, RequestBodyFeed.Sequence?)
+    }
+
+    /// How far the answer is.
+    enum ResponseState {
+        case none
+        case streaming
+        case ended
+    }
+
+    let kind: Kind
+    let method: HTTPMethod
+    let version: HTTPVersion
+    /// Whether the client lets the connection go on after this.
+    let keepAlive: Bool
+    /// Whether the client waits for a `100 Continue` before it sends the body.
+    let expectsContinue: Bool
+    /// The pattern of the route, known after routing.
+    let route = EndpointPath()
+
+    var response = ResponseState.none
+    var isRequestComplete = false
+    var isCancelled = false
+    /// Whether the head of the answer said that the connection ends with it.
+    var announcedClose = false
+    var body: RequestBodyFeed?
+    var task: Task<Void, Never>?
+    private let onCancel: @Sendable (Exchange) -> Void
+
+    init(
+        kind: Kind,
+        method: HTTPMethod,
+        version: HTTPVersion,
+        keepAlive: Bool,
+        expectsContinue: Bool = false,
+        body: RequestBodyFeed? = nil,
+        onCancel: @escaping @Sendable (Exchange) -> Void = { _ in }
+    ) {
+        self.kind = kind
+        self.method = method
+        self.version = version
+        self.keepAlive = keepAlive
+        self.expectsContinue = expectsContinue
+        self.body = body
+        self.onCancel = onCancel
+    }
+
+    /// Whether a shutdown waits for it.
+    var isWork: Bool {
+        if case .application = self.kind { true } else { false }
+    }
+
+    var workName: String { "\(self.method.rawValue) \(self.route.value ?? "unmatched")" }
+
+    func cancelWork() { self.onCancel(self) }
+}

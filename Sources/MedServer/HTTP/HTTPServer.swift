@@ -1,0 +1,60 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import MedRuntime
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import Synchronization
+
+/// The listening socket. It is opened first and closed last: between, every connection is accepted and gets an answer.
+final class HTTPServer: Sendable {
+    /// The longest request line, in bytes.
+    static let maxLineSize = 16 * 1024
+    /// The most that all header fields of a request may have, in bytes.
+    static let maxHeaderSize = 64 * 1024
+
+    private let shared: HTTP1Connection.Shared
+    private let listener = Mutex<(any Channel)?>(nil)
+
+    init(shared: HTTP1Connection.Shared) { self.shared = shared }
+
+    /// Opens the port and begins to answer.
+    ///
+    /// - Returns: the port, which the system has chosen if `port` is 0.
+    func open(host: String, port: Int) async throws -> Int {
+        let shared = self.shared
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.backlog, value: 4096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try Self.setUp(channel, shared: shared) }
+            }
+            .bind(host: host, port: port)
+            .get()
+        self.listener.withLock { $0 = channel }
+        return channel.localAddress?.port ?? port
+    }
+
+    private static func setUp(_ channel: any Channel, shared: HTTP1Connection.Shared) throws {
+        guard shared.table.hasRoom else { throw ConnectionTable.Full() }
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = Self.maxHeaderSize
+        limits.maxHeaderListSize = Self.maxHeaderSize
+        let connection = HTTP1Connection(channel: channel, shared: shared)
+        try channel.pipeline.syncOperations.addHandlers(
+            ByteTap(connection: connection),
+            HTTPResponseEncoder(),
+            ByteToMessageHandler(
+                HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits)
+            ),
+            connection
+        )
+    }
+
+    /// Does what a phase asks of connections.
+    func entered(_ phase: Phase) {
+        if phase == .finishing { self.shared.table.closeKept() }
+    }
+}

@@ -1,0 +1,47 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOHTTP1
+
+/// An answer that the connection gives by itself, because the request never reaches the application.
+enum Refusal {
+    case badRequest
+    case uriTooLong
+    case headersTooLarge
+    case requestTimeout
+    case expectationFailed
+    case shuttingDown
+    case tooManyConnections
+
+    var status: HTTPResponseStatus {
+        switch self {
+        case .badRequest: .badRequest
+        case .uriTooLong: .uriTooLong
+        case .headersTooLarge: .requestHeaderFieldsTooLarge
+        case .requestTimeout: .requestTimeout
+        case .expectationFailed: .expectationFailed
+        case .shuttingDown, .tooManyConnections: .serviceUnavailable
+        }
+    }
+
+    /// The value of `error` in the body.
+    var code: String {
+        switch self {
+        case .badRequest: "bad_request"
+        case .uriTooLong: "uri_too_long"
+        case .headersTooLarge: "headers_too_large"
+        case .requestTimeout: "request_timeout"
+        case .expectationFailed: "expectation_failed"
+        case .shuttingDown: "shutting_down"
+        case .tooManyConnections: "too_many_connections"
+        }
+    }
+
+    /// Seconds after which it is worth asking again: another replica, or this one when it has room.
+    var retryAfter: Int? {
+        switch self {
+        case .shuttingDown, .tooManyConnections: 1
+        default: nil
+        }
+    }
+}

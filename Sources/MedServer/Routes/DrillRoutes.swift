@@ -1,0 +1,115 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Dispatch
+import HTTPTypes
+import Hummingbird
+import MedRuntime
+import MedStorage
+import NIOCore
+
+/// Routes that are slow, long, failing or writing on purpose, for tests and everyone's own experiments.
+///
+/// They exist only with `DRILL_ROUTES=on`, which production refuses.
+struct DrillRoutes: Sendable {
+    /// What the failing routes throw.
+    struct Failure: Error {}
+
+    /// The largest body that `/_drill/echo` takes, in bytes.
+    static let echoLimit = 16 * 1024 * 1024
+
+    let database: any Database
+    let lifecycle: Lifecycle
+
+    func add(to router: Router<ServerRequestContext>) {
+        let drill = router.group("_drill")
+        drill.get("sleep", use: self.sleep)
+        drill.get("stream", use: self.stream)
+        drill.post("echo", use: self.echo)
+        drill.post("transaction", use: self.transaction)
+        drill.get("rows", use: self.rows)
+        drill.get("throw") { _, _ -> Response in throw Failure() }
+        drill.post("task-throw", use: self.taskThrow)
+    }
+
+    @Sendable private func sleep(request: Request, context: ServerRequestContext) async throws -> Response {
+        let pause = try Self.milliseconds(request)
+        if request.uri.queryParameters["ignore-cancel"] == "1" {
+            await withCheckedContinuation { continuation in
+                DispatchQueue.global().asyncAfter(deadline: .now() + pause) { continuation.resume() }
+            }
+        } else {
+            try await Task.sleep(for: .seconds(pause))
+        }
+        return Self.json(.ok, #"{"slept":\#(Int(pause * 1000))}"#)
+    }
+
+    @Sendable private func stream(request: Request, context: ServerRequestContext) async throws -> Response {
+        let pause = try Self.milliseconds(request)
+        let chunks = try Self.wholeNumber("chunks", of: request, default: 1, in: 1...1_000_000)
+        return Response(
+            status: .ok,
+            headers: [.contentType: "text/plain; charset=utf-8"],
+            body: ResponseBody { writer in
+                for chunk in 1...chunks {
+                    try await Task.sleep(for: .seconds(pause / Double(chunks)))
+                    try await writer.write(ByteBuffer(string: "chunk \(chunk)\n"))
+                }
+                try await writer.finish(nil)
+            }
+        )
+    }
+
+    @Sendable private func echo(request: Request, context: ServerRequestContext) async throws -> Response {
+        let body = try await request.body.collect(upTo: Self.echoLimit)
+        return Response(
+            status: .ok,
+            headers: [.contentType: request.headers[.contentType] ?? "application/octet-stream"],
+            body: ResponseBody(byteBuffer: body)
+        )
+    }
+
+    @Sendable private func transaction(request: Request, context: ServerRequestContext) async throws -> Response {
+        let pause = try Self.milliseconds(request)
+        let value = request.uri.queryParameters["value"].map { String($0) } ?? ""
+        try await self.database.transaction { transaction in
+            try await transaction.execute("INSERT INTO drill_rows (value) VALUES (\(value))")
+            try await Task.sleep(for: .seconds(pause))
+        }
+        return Self.json(.created, #"{"committed":true}"#)
+    }
+
+    @Sendable private func rows(request: Request, context: ServerRequestContext) async throws -> Response {
+        let rows = try await self.database.query("SELECT count(*) FROM drill_rows")
+        guard case .integer(let count)? = rows.first?[0] else { throw Failure() }
+        return Self.json(.ok, #"{"rows":\#(count)}"#)
+    }
+
+    @Sendable private func taskThrow(request: Request, context: ServerRequestContext) async throws -> Response {
+        try self.lifecycle.supervise("drill task") { throw Failure() }
+        return Self.json(.accepted, #"{"accepted":true}"#)
+    }
+
+    private static func milliseconds(_ request: Request) throws -> Double {
+        Double(try self.wholeNumber("ms", of: request, default: 0, in: 0...3_600_000)) / 1000
+    }
+
+    private static func wholeNumber(
+        _ name: String,
+        of request: Request,
+        default standard: Int,
+        in range: ClosedRange<Int>
+    ) throws -> Int {
+        guard let text = request.uri.queryParameters[name[...]] else { return standard }
+        guard let number = Int(text), range.contains(number) else { throw HTTPError(.badRequest) }
+        return number
+    }
+
+    private static func json(_ status: HTTPResponse.Status, _ text: String) -> Response {
+        Response(
+            status: status,
+            headers: [.contentType: "application/json; charset=utf-8"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text))
+        )
+    }
+}

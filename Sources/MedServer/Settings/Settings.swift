@@ -1,0 +1,81 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+public import MedRuntime
+
+/// Every setting of the server, read in one place and checked before anything is opened.
+///
+/// Values come from environment variables, the `--config` file and options; a later one in this list is stronger. A
+/// value that a stronger source replaces is not checked. All mistakes are reported together:
+///
+/// ```swift
+/// let settings = try Settings.load(environment: ProcessInfo.processInfo.environment, options: options)
+/// ```
+public struct Settings: Sendable, Equatable {
+    /// Where the server runs.
+    ///
+    /// - Key: `app.env`. Default: `development`.
+    public var environment: AppEnvironment
+    /// The port to listen on.
+    ///
+    /// - Key: `port`. Default: 5000. With 0 the system picks a free one.
+    public var port: Int
+    /// The address to listen on, an IP address or a name.
+    ///
+    /// - Key: `host`. Default: `0.0.0.0`. `::` takes connections of both families.
+    public var host: String
+    /// Where and how data is stored.
+    public var database: Database
+    /// How PHI is protected.
+    public var encryption: Encryption
+    /// The folder for whatever is written to disk besides the database.
+    ///
+    /// - Key: `medbuilder.stateDir`. Default: `./.medbuilder`.
+    public var stateDirectory: String
+    /// What is logged, and in which form.
+    public var log: Log
+    /// How patient the server is when it is asked to stop.
+    public var shutdown: ShutdownConfiguration
+    /// How much the server takes from its clients.
+    public var http: HTTP
+    /// Whether the routes for tests and experiments are served.
+    ///
+    /// - Key: `drill.routes`. Default: `off`. Refused in production.
+    public var drillRoutes: Bool
+    /// All settings with their origins, in the order of ``Setting/all``, as they were read.
+    public let inForce: [SettingInForce]
+
+    /// Reads and checks every setting. It blocks while it reads the file, and is meant for the start of a process.
+    ///
+    /// - Throws: All mistakes at once.
+    public static func load(
+        environment: [String: String],
+        options: SettingsOptions = SettingsOptions()
+    ) throws(SettingsError) -> Settings {
+        try Settings(reader: SettingsReader(environment: environment, options: options))
+    }
+
+    private init(reader: consuming SettingsReader) throws(SettingsError) {
+        self.environment = reader.choice(.appEnvironment)
+        self.port = reader.wholeNumber(.port)
+        self.host = Self.host(reader: &reader)
+        self.database = Database(reader: &reader, environment: self.environment)
+        self.encryption = Encryption(reader: &reader, environment: self.environment)
+        self.stateDirectory = reader.value(.stateDirectory) { $0 }
+        self.log = Log(reader: &reader, environment: self.environment)
+        self.shutdown = ShutdownConfiguration(reader: &reader)
+        self.http = HTTP(reader: &reader)
+        self.drillRoutes = reader.isOn(.drillRoutes)
+        if self.environment == .production, self.drillRoutes, reader.areSound(.appEnvironment, .drillRoutes) {
+            reader.refuse(.drillRoutes, "it must be off in production")
+        }
+        self.inForce = try reader.finish()
+    }
+
+    private static func host(reader: inout SettingsReader) -> String {
+        reader.value(.host) { (text) throws(SettingsReader.Refusal) in
+            guard HostName.isValid(text) else { throw SettingsReader.Refusal(Setting.host.rule) }
+            return text
+        }
+    }
+}

@@ -1,0 +1,53 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where the server keeps its data: one database, whichever driver is behind it.
+///
+/// Nothing above this protocol can name a driver. A life is `open`, then ``migrate()`` or ``verifySchema()``, then work, then ``close()``:
+///
+/// ```swift
+/// try await database.open()
+/// try await database.migrate()
+/// try await database.transaction { transaction in
+///     try await transaction.execute("INSERT INTO notes (body) VALUES (\(body))")
+/// }
+/// ```
+///
+/// ``open()`` and what follows it may fail for as long as the database is away; each can simply be called again.
+public protocol Database: Sendable {
+    /// Connects. Does nothing when already connected; after a failure it may be called again at any time.
+    ///
+    /// It gives up after a short time of the driver's choosing, so that the caller decides how to go on.
+    func open() async throws(DatabaseError)
+
+    /// Brings the schema to the version of this program, one migration and one process at a time.
+    @discardableResult
+    func migrate() async throws(DatabaseError) -> MigrationReport
+
+    /// Makes sure, without changing anything, that the schema is the one that this program works with.
+    func verifySchema() async throws(DatabaseError)
+
+    /// Asks the database itself how it is, on a connection kept for this, so that it works however busy the others are.
+    ///
+    /// Before ``migrate()`` or ``verifySchema()`` has succeeded, it answers from what they and ``open()`` last ran into.
+    func check() async -> DatabaseCheck
+
+    /// Runs `body` in a transaction that can write: commits what it did when it returns, undoes it when it throws.
+    ///
+    /// A task that is cancelled before the commit was sent gets `CancellationError` and leaves nothing behind; once it was sent, its
+    /// outcome stands and is what the caller gets. Errors of `body` come out unchanged. Whoever calls it waits without holding a thread,
+    /// in the order of the calls where the database admits one writer. Do not call it inside `body`: that would wait for itself.
+    @discardableResult
+    func transaction<Result>(_ body: (any Transaction) async throws -> Result) async throws -> Result
+
+    /// The rows of one statement that only reads, as of the last commit, outside of any transaction.
+    func query(_ statement: Statement) async throws -> [Row]
+
+    /// Makes ``open()`` and ``migrate()`` fail at once instead of waiting any longer, now and until ``close()``.
+    ///
+    /// For a server that is told to stop before it has begun; running transactions may be hit as well.
+    func interrupt()
+
+    /// Gives all connections back, within a few seconds whatever state the database is in. A transaction still running is undone.
+    func close() async
+}

@@ -1,0 +1,87 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+/// All steps that this program knows, in order: what its database should be.
+///
+/// It decides what a database lacks and whether the two fit; drivers only run what it says.
+public struct MigrationPlan: Sendable {
+    /// The table in which a database remembers what was applied to it.
+    public static let tableName = "medbuilder_migrations"
+
+    /// The steps; the one at index `i` has version `i + 1`.
+    public let migrations: [Migration]
+
+    /// The version of the schema that this program expects.
+    public var version: Int { self.migrations.count }
+
+    /// Accepts steps that count up from 1 without a gap.
+    public init(_ migrations: [Migration]) throws(DatabaseError) {
+        for (index, migration) in migrations.enumerated() {
+            guard migration.version == index + 1 else {
+                throw DatabaseError(
+                    code: .invalidMigrations,
+                    description: "Migration '\(migration.name)' has version \(migration.version) where \(index + 1) is due; "
+                        + "versions count up from 1 without a gap."
+                )
+            }
+            guard (1...migration.version).contains(migration.minCompatible) else {
+                throw DatabaseError(
+                    code: .invalidMigrations,
+                    description: "Migration \(migration.version) '\(migration.name)' is compatible with version "
+                        + "\(migration.minCompatible); that must be between 1 and its own."
+                )
+            }
+        }
+        self.migrations = migrations
+    }
+
+    /// Takes steps of which a test shows that they form a sequence.
+    init(proven migrations: [Migration]) {
+        self.migrations = migrations
+    }
+
+    /// The steps that a database still lacks, given what was applied to it.
+    ///
+    /// Refuses a database whose history is not ours: one with a gap or a changed step, or one that is too new.
+    public func pending(after applied: [AppliedMigration]) throws(DatabaseError) -> ArraySlice<Migration> {
+        for (index, row) in applied.enumerated() {
+            guard row.version == index + 1 else {
+                throw DatabaseError(
+                    code: .changedMigration,
+                    description: "Migration \(index + 1) is missing from the table \(Self.tableName), although \(row.version) was applied. "
+                        + "Restore the database from a backup."
+                )
+            }
+            if index < self.version {
+                guard row.checksum == self.migrations[index].checksum else {
+                    throw DatabaseError(
+                        code: .changedMigration,
+                        description: "Migration \(row.version) '\(row.name)' was applied in another form than this program has it. "
+                            + "Run the program that belongs to the database; a migration must not be changed once it is released."
+                    )
+                }
+            } else {
+                guard row.minCompatible <= self.version else {
+                    throw DatabaseError(
+                        code: .newerSchema,
+                        description: "The schema is at version \(applied.count), and its migration \(row.version) '\(row.name)' needs a "
+                            + "program of version \(row.minCompatible) or later; this one has version \(self.version). "
+                            + "Run the newer program, or restore a backup from before the migration."
+                    )
+                }
+            }
+        }
+        return self.migrations.dropFirst(applied.count)
+    }
+
+    /// Makes sure that nothing is lacking either.
+    public func verify(_ applied: [AppliedMigration]) throws(DatabaseError) {
+        guard try self.pending(after: applied).isEmpty else {
+            throw DatabaseError(
+                code: .olderSchema,
+                description: "The schema is at version \(applied.count), and this program needs version \(self.version). "
+                    + "Run `medbuilder migrate`."
+            )
+        }
+    }
+}

@@ -1,0 +1,16 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+
+/// What one line says.
+struct LogRecord {
+    /// Milliseconds since 1970.
+    let time: Int64
+    let level: Logger.Level
+    let message: String
+    /// The type of the error that came with the record. Never its description: it could quote a patient's data.
+    var errorType: String?
+    /// In any order, every key once. An array, because merging dictionaries costs more than all the rest of a line.
+    var metadata: [(key: String, value: Logger.MetadataValue)] = []
+}

@@ -1,0 +1,22 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+/// One line of the server's log.
+package struct LoggedRecord: Sendable, CustomStringConvertible {
+    /// The line as it was written.
+    package let line: String
+    /// The line as JSON; `nil` when it is something else, which only the text format may be.
+    package let json: OrderedJSON?
+
+    init(line: String) {
+        self.line = line
+        self.json = try? OrderedJSON(line)
+    }
+
+    /// The fixed phrase of the record.
+    package var message: String { self.json?["message"]?.string ?? "" }
+    /// How bad it is.
+    package var level: String { self.json?.value(at: "log.level")?.string ?? "" }
+
+    package var description: String { self.line }
+}

@@ -1,0 +1,27 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// How long the harness waits before it calls a wait a hang.
+///
+/// It is no claim about speed: whatever a test waits for comes in a moment or never, and a test that hangs should fail
+/// with a sentence instead of holding up the run.
+package enum TestPatience {
+    /// The longest any single wait takes.
+    package static let seconds = 60.0
+    /// The longest any process lives.
+    package static let processSeconds = 150.0
+}
+
+/// Runs blocking work on a thread of its own, so that the tests' cooperative pool (two threads on a small machine) stays free.
+package func onThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: Result(catching: work)) }
+    }
+}
+
+/// The system's words for an `errno`.
+func describe(errno number: Int32) -> String {
+    String(cString: strerror(number))
+}

@@ -1,0 +1,51 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// A value that threads change and tests wait for.
+final class Watched<Value: Sendable>: @unchecked Sendable {
+    // Unchecked because `value` is only touched while `condition` is locked.
+    private var value: Value
+    private let condition = NSCondition()
+
+    init(_ value: Value) { self.value = value }
+
+    /// Looks at the value as it is now.
+    func read<Result>(_ body: (Value) throws -> Result) rethrows -> Result {
+        self.condition.lock()
+        defer { self.condition.unlock() }
+        return try body(self.value)
+    }
+
+    /// Changes the value and wakes whoever waits for a change.
+    func update<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
+        self.condition.lock()
+        defer {
+            self.condition.broadcast()
+            self.condition.unlock()
+        }
+        return try body(&self.value)
+    }
+
+    /// Blocks the calling thread until `body` finds what it looks for.
+    func block<Result>(for what: String, until body: (Value) throws -> Result?) throws -> Result {
+        let limit = Date(timeIntervalSinceNow: TestPatience.seconds)
+        self.condition.lock()
+        defer { self.condition.unlock() }
+        while true {
+            if let found = try body(self.value) { return found }
+            guard self.condition.wait(until: limit) else {
+                throw HarnessError(.nothingCame, "Waited \(Int(TestPatience.seconds)) s for \(what).")
+            }
+        }
+    }
+
+    /// Waits, without holding a thread of the cooperative pool, until `body` finds what it looks for.
+    func wait<Result: Sendable>(
+        for what: String,
+        until body: @escaping @Sendable (Value) throws -> Result?
+    ) async throws -> Result {
+        try await onThread { try self.block(for: what, until: body) }
+    }
+}

@@ -1,0 +1,56 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import MedRuntime
+import MedServer
+
+struct Probe: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Ask a running server how it is; exit with 0 if it answers 200, else with 1.",
+        discussion: "For a container's HEALTHCHECK: no curl is needed. It waits 2 seconds at most."
+    )
+
+    /// Which question.
+    enum Name: String, ExpressibleByArgument, CaseIterable {
+        case live, ready, health
+    }
+
+    @Argument(help: "live, ready or health.")
+    var probe: Name
+
+    @Option(help: "Where the server is. Default: http://127.0.0.1:$PORT.")
+    var url: String?
+
+    func run() async throws {
+        Main.signals.release()
+        let target: ProbeClient.Target
+        if let url = self.url {
+            guard let parsed = ProbeClient.Target(url: url) else {
+                throw Complaint.exit(
+                    "--url is \"\(url)\"; it must be http://HOST or http://HOST:PORT, without a path.",
+                    code: MedRuntime.ExitCode.usage
+                )
+            }
+            target = parsed
+        } else {
+            let text = ProcessInfo.processInfo.environment["PORT"].flatMap { $0.isEmpty ? nil : $0 } ?? "5000"
+            guard let port = Int(text), (1...65535).contains(port) else {
+                throw Complaint.exit(
+                    "port is \"\(text)\" (from PORT); it must be a whole number from 1 to 65535 for a probe.",
+                    code: MedRuntime.ExitCode.configuration
+                )
+            }
+            target = ProbeClient.Target(host: "127.0.0.1", port: port)
+        }
+        let answer: ProbeClient.Answer
+        do throws(ProbeClient.Failure) {
+            answer = try await ProbeClient.ask("/" + self.probe.rawValue, of: target, timeout: .seconds(2))
+        } catch {
+            throw Complaint.exit(error.description, code: 1)
+        }
+        print(answer.body)
+        guard answer.status == 200 else { throw ArgumentParser.ExitCode(1) }
+    }
+}

@@ -1,0 +1,39 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MedRuntime
+
+@main
+struct Main {
+    static func main() async {
+        _ = Self.signals
+        await MedBuilder.main()
+    }
+
+    /// Caught before anything else is done; a command decides what becomes of them.
+    static let signals = SignalListener()
+}
+
+/// The command line of MedBuilder.
+struct MedBuilder: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "medbuilder",
+        abstract: "A production-grade server for health-care back ends.",
+        discussion: """
+            Every setting is an environment variable, a key of the file that --config names, or an option; the last one \
+            wins. `medbuilder config` lists them all with the values in force.
+
+            EXIT CODES
+              0   stopped gracefully: everything that was accepted was finished
+              1   the shutdown's deadline passed, or a probe failed
+              2   a second signal asked not to wait
+              64  the command line could not be understood
+              69  the port is taken, or a command needs a service that is unavailable
+              70  a fatal error was contained and the shutdown ran
+              78  the settings are wrong
+            """,
+        version: Version.current,
+        subcommands: [Serve.self, Migrate.self, Config.self, Probe.self]
+    )
+}

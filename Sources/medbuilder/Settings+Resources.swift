@@ -1,0 +1,41 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Logging
+import MedPrivacy
+import MedRuntime
+import MedServer
+import MedSQLite
+import MedStorage
+
+extension Settings {
+    /// The database that the settings name. Only this program knows the drivers.
+    func makeDatabase(logger: Logger) -> any MedStorage.Database {
+        switch self.database.location {
+        case .sqlite(let path, let isDefault):
+            SQLiteDatabase(path: path, createParentFolders: isDefault, migrations: .medBuilder, logger: logger)
+        }
+    }
+
+    /// The PHI key in force: the one that was set, or in development and test the one of the key file, which is made on
+    /// first start. None when encryption is switched off. A key that must not be used ends the command with 78.
+    func phiKey() throws -> PHIKey? {
+        guard self.encryption.isOn else { return nil }
+        let file = DevelopmentKeyFile(folder: self.stateDirectory)
+        guard let key = self.encryption.key else {
+            do throws(DevelopmentKeyFileError) {
+                return try file.loadOrCreate()
+            } catch {
+                throw Complaint.exit(error.description, code: ExitCode.configuration)
+            }
+        }
+        // A file that is there and is no key is nobody's business here: another key is in force.
+        let isDevelopmentKey = FileManager.default.fileExists(atPath: file.path) && (try? file.loadOrCreate()) == key
+        guard self.environment.isDeployed, isDevelopmentKey else { return key }
+        throw Complaint.exit(
+            "phi.encryptionKey is the development key in \(file.path); \(self.environment.rawValue) needs one of its own.",
+            code: ExitCode.configuration
+        )
+    }
+}

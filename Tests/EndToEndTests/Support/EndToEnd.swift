@@ -1,0 +1,132 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MedTesting
+import Synchronization
+import Testing
+
+/// What one end-to-end test has started and made; it ends and removes all of it afterwards.
+///
+/// `MED_KEEP=1` in the environment of the test run keeps the folder of a test that failed.
+final class EndToEnd: Sendable {
+    /// The one of the running test.
+    @TaskLocal static var current: EndToEnd?
+
+    private struct State {
+        var servers: [ServerProcess] = []
+        var shells: [SQLiteShell] = []
+        var mounts: [TemporaryMount] = []
+        var hasFailed = false
+    }
+
+    /// The folder of this test.
+    let folder: URL
+    private let state = Mutex(State())
+
+    init() throws {
+        self.folder = FileManager.default.temporaryDirectory.appending(path: "medbuilder-e2e-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: self.folder, withIntermediateDirectories: true)
+    }
+
+    func add(_ server: ServerProcess) { self.state.withLock { $0.servers.append(server) } }
+    func add(_ shell: SQLiteShell) { self.state.withLock { $0.shells.append(shell) } }
+    func add(_ mount: TemporaryMount) { self.state.withLock { $0.mounts.append(mount) } }
+    func noteFailure() { self.state.withLock { $0.hasFailed = true } }
+
+    /// What the servers wrote last, for the message of a failure.
+    var tails: String { self.state.withLock(\.servers).map(\.tail).joined(separator: "\n\n") }
+
+    func end() async {
+        let state = self.state.withLock { $0 }
+        for server in state.servers { try? await server.process.end() }
+        for shell in state.shells { try? await shell.release() }
+        for mount in state.mounts { try? await mount.unmount() }
+        if state.hasFailed && ProcessInfo.processInfo.environment["MED_KEEP"] != nil {
+            print("Kept: \(self.folder.path)")
+        } else {
+            try? FileManager.default.removeItem(at: self.folder)
+        }
+    }
+}
+
+/// A test that failed by throwing, with what its servers wrote.
+struct EndToEndFailure: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Gives every test of a suite its ``EndToEnd``, and every failure the end of its servers' logs.
+struct EndToEndTrait: SuiteTrait, TestTrait, TestScoping {
+    // Mostly they wait; all at once, on a small machine, they would wait for each other.
+    private static let slots = Slots(count: 4 * ProcessInfo.processInfo.activeProcessorCount)
+
+    var isRecursive: Bool { true }
+
+    func scopeProvider(for test: Test, testCase: Test.Case?) -> Self? { testCase == nil ? nil : self }
+
+    func provideScope(
+        for test: Test,
+        testCase: Test.Case?,
+        performing function: @concurrent @Sendable () async throws -> Void
+    ) async throws {
+        let context = try EndToEnd()
+        await Self.slots.enter()
+        let result = await EndToEnd.$current.withValue(context) {
+            await self.perform(function, in: context, test, testCase)
+        }
+        await context.end()
+        await Self.slots.leave()
+        try result.get()
+    }
+
+    private func perform(
+        _ function: @concurrent @Sendable () async throws -> Void,
+        in context: EndToEnd,
+        _ test: Test,
+        _ testCase: Test.Case?
+    ) async -> Result<Void, any Error> {
+        let handler: IssueHandlingTrait = .compactMapIssues { issue in
+            context.noteFailure()
+            var issue = issue
+            issue.comments.append(Comment(rawValue: context.tails))
+            return issue
+        }
+        do {
+            try await handler.provideScope(for: test, testCase: testCase, performing: function)
+            return .success(())
+        } catch {
+            context.noteFailure()
+            if error is ExpectationFailedError { return .failure(error) }
+            return .failure(EndToEndFailure(description: "\(error)\n\(context.tails)"))
+        }
+    }
+}
+
+extension Trait where Self == EndToEndTrait {
+    /// Starts the real binary.
+    static var endToEnd: Self { EndToEndTrait() }
+}
+
+/// Lets a number of tasks in at a time.
+private actor Slots {
+    private var free: Int
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    init(count: Int) { self.free = count }
+
+    func enter() async {
+        if self.free > 0 {
+            self.free -= 1
+        } else {
+            await withCheckedContinuation { self.waiting.append($0) }
+        }
+    }
+
+    func leave() {
+        if self.waiting.isEmpty {
+            self.free += 1
+        } else {
+            self.waiting.removeFirst().resume()
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MedTesting
+import Testing
+
+/// The log sentences that SPEC §3 fixes.
+enum Sentence {
+    static let terminate = "SIGTERM received, starting graceful shutdown..."
+    static let interrupt = "SIGINT received, starting graceful shutdown..."
+    static let exception = "UNCAUGHT_EXCEPTION received, starting graceful shutdown..."
+    static let rejection = "UNHANDLED_REJECTION received, starting graceful shutdown..."
+    static let closed = "Server closed, cleaning up resources..."
+    static let complete = "Graceful shutdown complete"
+    static let forced = "Forced shutdown after timeout"
+
+    static let all = [terminate, interrupt, exception, rejection, closed, complete, forced]
+}
+
+extension ServerProcess {
+    /// The fixed sentences of the shutdown, in the order in which they were logged.
+    var sentences: [String] { self.messages.filter(Sentence.all.contains) }
+
+    /// Gives the server time to parse what earlier connections have sent: it accepts in order, and answers these after them.
+    func settle() async throws {
+        for _ in 0..<32 { _ = try await self.get("/live") }
+        try await Task.sleep(for: .milliseconds(100))
+    }
+
+    /// Connections that have each sent one `GET` which the server is working on.
+    func inFlight(_ targets: [String]) async throws -> [RawClient] {
+        var clients: [RawClient] = []
+        for target in targets {
+            let client = try await self.connect()
+            try await client.request("GET", target)
+            clients.append(client)
+        }
+        try await self.settle()
+        return clients
+    }
+
+    /// A connection whose `GET` the server is working on.
+    func inFlight(_ target: String) async throws -> RawClient { try await self.inFlight([target])[0] }
+
+    /// Sends SIGTERM and waits until the log says that it was noticed.
+    func terminate() async throws {
+        self.send(SIGTERM)
+        try await self.record(Sentence.terminate)
+    }
+
+    /// Sends SIGTERM and waits until new requests are refused; something else has to keep the server up.
+    func terminateIntoGrace() async throws {
+        try await self.terminate()
+        try await eventually("the grace has begun") { try await self.get("/_drill/rows").status == 503 }
+    }
+}
+
+/// The running test's own folder.
+func testFolder() throws -> URL { try #require(EndToEnd.current?.folder) }
+
+/// A new folder below the running test's own.
+func makeFolder(_ name: String) throws -> URL {
+    let folder = try testFolder().appending(path: name)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    return folder
+}
+
+/// Starts the server; it may not listen yet.
+func startServer(
+    _ environment: [String: String] = [:],
+    arguments: [String] = ["serve"],
+    in folder: URL? = nil,
+    launcher: [String] = [],
+    readsOutput: Bool = true
+) throws -> ServerProcess {
+    let server = try ServerProcess(
+        in: folder ?? testFolder(), arguments, environment: environment, launcher: launcher, readsOutput: readsOutput
+    )
+    try #require(EndToEnd.current).add(server)
+    return server
+}
+
+/// Starts the server and waits until `/ready` is 200.
+func readyServer(
+    _ environment: [String: String] = [:],
+    arguments: [String] = ["serve"],
+    in folder: URL? = nil
+) async throws -> ServerProcess {
+    let server = try startServer(environment, arguments: arguments, in: folder)
+    try await server.waitUntilReady()
+    return server
+}
+
+/// Starts the server with its drill routes, a short grace and what else is given, and waits until `/ready` is 200.
+func drillServer(_ environment: [String: String] = [:]) async throws -> ServerProcess {
+    try await readyServer(["DRILL_ROUTES": "on"].merging(environment) { $1 })
+}
+
+/// How a command ended and what it printed.
+struct Finished {
+    let exit: ChildProcess.Exit
+    let output: String
+    let errors: String
+}
+
+/// Runs the binary to its end.
+func run(_ arguments: String..., environment: [String: String] = [:], in folder: URL? = nil) async throws -> Finished {
+    let command = try startServer(environment, arguments: arguments, in: folder)
+    let exit = try await command.waitForExit()
+    return Finished(exit: exit, output: command.process.outputText, errors: command.process.errorText)
+}
+
+/// Locks a database file, from another process: against everyone else, or only against who writes.
+func lock(_ file: URL, writing: Bool = false) async throws -> SQLiteShell {
+    let shell = try await writing ? SQLiteShell.lockWriting(file) : SQLiteShell.lock(file)
+    try #require(EndToEnd.current).add(shell)
+    return shell
+}
+
+/// Mounts an empty file system of that size on a folder of the running test.
+func mount(_ name: String, kilobytes: Int) async throws -> TemporaryMount {
+    let mount = try await TemporaryMount(at: testFolder().appending(path: name), kilobytes: kilobytes)
+    try #require(EndToEnd.current).add(mount)
+    return mount
+}
+
+/// Asks again and again until `condition` holds.
+func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
+    let limit = Date(timeIntervalSinceNow: TestPatience.seconds)
+    while try await !condition() {
+        guard Date() < limit else { throw HarnessError(.nothingCame, "Waited \(Int(TestPatience.seconds)) s until \(what).") }
+        try await Task.sleep(for: .milliseconds(50))
+    }
+}
+
+/// A timestamp of the contract, `2025-10-27T05:34:00.000Z`, as a regular expression.
+let timestampPattern = #"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z"#
+
+/// Whether the whole of `text` matches `pattern`.
+func matches(_ text: String, _ pattern: String) throws -> Bool {
+    try Regex(pattern).wholeMatch(in: text) != nil
+}

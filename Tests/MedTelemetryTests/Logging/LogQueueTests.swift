@@ -1,0 +1,104 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import Testing
+
+@testable import MedTelemetry
+
+@Suite struct LogQueueTests {
+    private let tenBytes = Array("123456789".utf8)
+
+    private func text(_ chunks: [LogQueue.Chunk]) -> String {
+        String(decoding: chunks.flatMap(\.bytes), as: UTF8.self)
+    }
+
+    @Test func `lines come out in the order in which they came, each with its newline`() {
+        var queue = LogQueue(capacity: 100, reserve: 0)
+        queue.append(Array("one".utf8), level: .info)
+        queue.append(Array("two".utf8), level: .error)
+        #expect(self.text(queue.takeAll()) == "one\ntwo\n")
+        #expect(queue.isEmpty)
+    }
+
+    @Test func `many lines make one chunk to write`() {
+        var queue = LogQueue(capacity: 1_000_000, reserve: 0)
+        for _ in 0..<6_553 { queue.append(self.tenBytes, level: .info) }
+        let chunks = queue.takeAll()
+        #expect(chunks.map(\.lineCount) == [6_553])
+        #expect(chunks.map(\.bytes.count) == [65_530])
+    }
+
+    @Test func `a line is never split over two chunks`() {
+        var queue = LogQueue(capacity: 1_000_000, reserve: 0)
+        for _ in 0..<3 { queue.append([UInt8](repeating: 97, count: 40_000), level: .info) }
+        #expect(queue.takeAll().map(\.bytes.count) == [40_001, 40_001, 40_001])
+    }
+
+    @Test func `the last line that fits is kept and the next one dropped`() {
+        var queue = LogQueue(capacity: 30, reserve: 0)
+        for _ in 0..<4 { queue.append(self.tenBytes, level: .info) }
+        #expect(queue.acceptedLineCount == 3)
+        #expect(queue.droppedLineCount == 1)
+    }
+
+    @Test func `an error may use the reserve, a warning may not`() {
+        var queue = LogQueue(capacity: 20, reserve: 20)
+        queue.append(self.tenBytes, level: .info)
+        queue.append(self.tenBytes, level: .info)
+        queue.append(self.tenBytes, level: .warning)
+        #expect(queue.droppedLineCount == 1)
+        queue.append(self.tenBytes, level: .error)
+        queue.append(self.tenBytes, level: .critical)
+        #expect(queue.droppedLineCount == 1)
+        queue.append(self.tenBytes, level: .critical)
+        #expect(queue.droppedLineCount == 2)
+        #expect(queue.acceptedLineCount == 4)
+    }
+
+    @Test func `what the writer has taken takes up room until it is written`() throws {
+        var queue = LogQueue(capacity: 20, reserve: 0)
+        queue.append(self.tenBytes, level: .info)
+        queue.append(self.tenBytes, level: .info)
+        var taken = try #require(queue.takeAll().first)
+        queue.append(self.tenBytes, level: .info)
+        #expect(queue.droppedLineCount == 1)
+        queue.finish(&taken, lostLineCount: 0)
+        queue.append(self.tenBytes, level: .info)
+        #expect(queue.droppedLineCount == 1)
+        #expect(queue.finishedLineCount == 2)
+    }
+
+    @Test func `a line that could not be written is a dropped line`() throws {
+        var queue = LogQueue(capacity: 100, reserve: 0)
+        queue.append(self.tenBytes, level: .info)
+        queue.append(self.tenBytes, level: .info)
+        var taken = try #require(queue.takeAll().first)
+        queue.finish(&taken, lostLineCount: 1)
+        #expect(queue.droppedLineCount == 1)
+        #expect(queue.lostLineCount == 1)
+    }
+
+    @Test func `discarding drops everything that waits`() {
+        var queue = LogQueue(capacity: 100, reserve: 0)
+        for _ in 0..<5 { queue.append(self.tenBytes, level: .info) }
+        queue.discardAll()
+        #expect(queue.isEmpty)
+        #expect(queue.droppedLineCount == 5)
+        #expect(queue.finishedLineCount == 5)
+    }
+
+    @Test func `the storage of a written chunk is used again`() throws {
+        var queue = LogQueue(capacity: 100, reserve: 0)
+        var addresses: Set<Int> = []
+        for _ in 0..<10 {
+            queue.append(self.tenBytes, level: .info)
+            var chunks = queue.takeAll()
+            var chunk = LogQueue.Chunk()
+            swap(&chunk, &chunks[0])
+            addresses.insert(chunk.bytes.withUnsafeBufferPointer { Int(bitPattern: $0.baseAddress) })
+            queue.finish(&chunk, lostLineCount: 0)
+        }
+        #expect(addresses.count == 1)
+    }
+}

@@ -1,0 +1,91 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Synchronization
+import Testing
+
+/// A real pipe: a log writer on one end, the test on the other.
+final class TestPipe: Sendable {
+    struct Failure: Error { let errno: Int32 }
+
+    let writeEnd: Int32
+    private let readEnd: Int32
+    private let isOpen = Mutex((read: true, write: true))
+
+    /// A pipe whose reader leaves must cost the writer an error, not the test process its life.
+    private static let ignoresSIGPIPE: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
+
+    init() throws {
+        Self.ignoresSIGPIPE
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw Failure(errno: errno) }
+        (self.readEnd, self.writeEnd) = (ends[0], ends[1])
+    }
+
+    deinit {
+        self.closeReadEnd()
+        self.closeWriteEnd()
+    }
+
+    func closeReadEnd() {
+        let wasOpen = self.isOpen.withLock { state in
+            defer { state.read = false }
+            return state.read
+        }
+        if wasOpen { close(self.readEnd) }
+    }
+
+    /// Only once nobody writes any more: the number of the descriptor may be given to another test at once.
+    func closeWriteEnd() {
+        let wasOpen = self.isOpen.withLock { state in
+            defer { state.write = false }
+            return state.write
+        }
+        if wasOpen { close(self.writeEnd) }
+    }
+
+    /// Fills the pipe with empty lines, so that the next write has to wait for a reader.
+    func fill() {
+        _ = fcntl(self.writeEnd, F_SETFL, O_NONBLOCK)
+        while write(self.writeEnd, "\n", 1) == 1 {}
+        _ = fcntl(self.writeEnd, F_SETFL, 0)
+    }
+
+    /// Reads until every write end is closed, or for so many lines.
+    func read(lineCount: Int = .max) async -> [UInt8] {
+        await onThread {
+            var all: [UInt8] = []
+            var newlines = 0
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            while newlines < lineCount {
+                let count = Foundation.read(self.readEnd, &buffer, buffer.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { break }
+                all.append(contentsOf: buffer[..<count])
+                newlines += buffer[..<count].count { $0 == UInt8(ascii: "\n") }
+            }
+            return all
+        }
+    }
+}
+
+/// Runs something that may block on a thread of its own, so that no thread of the cooperative pool waits for it.
+func onThread<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
+    await withCheckedContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(returning: body()) }
+    }
+}
+
+/// The lines of an output, whose last one is complete.
+func lines(_ bytes: [UInt8]) throws -> [String] {
+    var lines = try #require(String(validating: bytes, as: UTF8.self)).split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(lines.popLast() == "")
+    return lines.map(String.init)
+}
+
+/// The fields of a JSON line.
+func fields(_ line: String) throws -> [String: any Sendable] {
+    let object = try JSONSerialization.jsonObject(with: Data(line.utf8))
+    return try #require(object as? [String: any Sendable])
+}

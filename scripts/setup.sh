@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# MedBuilder
+# SPDX-License-Identifier: Apache-2.0
+#
+# Makes a machine ready: scripts/setup.sh serve|test|bench
+#
+# It looks for the Swift toolchain and for the system packages below. On Debian and Ubuntu it installs what is missing,
+# and says so before it does. When all is there, it does nothing and says nothing.
+set -euo pipefail
+
+readonly needed_swift="6.3"
+
+# The one list of system packages: package | what needs it | how to see that it is there | what it is for.
+packages() {
+    cat <<'LIST'
+make|all|command make|runs the targets of the Makefile
+git|all|command git|fetches the Swift packages
+ca-certificates|all|file /etc/ssl/certs/ca-certificates.crt|lets git check whom it fetches from
+g++|all|file /usr/include/c++|the C++ headers for the cipher library in swift-crypto
+libsqlite3-dev|all|header sqlite3.h|the SQLite library that the database driver links
+sqlite3|test|command sqlite3|another process that locks and inspects databases in the tests
+wrk|bench|command wrk|makes the load
+LIST
+}
+
+die() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+is_there() {
+    case "$1" in
+        command) command -v "$2" >/dev/null ;;
+        file) [[ -e $2 ]] ;;
+        header) [[ -e /usr/include/$2 || -e /usr/local/include/$2 ]] ;;
+    esac
+}
+
+# Fills `missing` with the packages that `purpose` needs and `report` with a line for each.
+find_missing() {
+    missing=()
+    report=""
+    local package purposes test meaning kind what
+    while IFS='|' read -r package purposes test meaning; do
+        [[ $purposes == all || " $purposes " == *" $purpose "* ]] || continue
+        read -r kind what <<<"$test"
+        is_there "$kind" "$what" && continue
+        missing+=("$package")
+        report+="$(printf '  %-15s %s' "$package" "$meaning")"$'\n'
+    done < <(packages)
+}
+
+require_swift() {
+    local source="https://www.swift.org/install/linux/" answer version
+    command -v swift >/dev/null || die "There is no 'swift' on the PATH. MedBuilder is built with the Swift $needed_swift" \
+        "toolchain or a later one: get it from $source and put its usr/bin on the PATH."
+    answer="$(swift --version 2>&1)" || die "'swift --version' fails, so the toolchain does not work here: $answer"
+    version="$(sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' <<<"$answer")"
+    [[ "$(printf '%s\n' "$needed_swift" "${version:-0}" | sort -V | head -n 1)" == "$needed_swift" ]] ||
+        die "This is Swift ${version:-of no known version}. MedBuilder needs Swift $needed_swift or later: get it from $source"
+}
+
+install_missing() {
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120)
+    ((EUID == 0)) || apt=(sudo "${apt[@]}")
+    "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
+} </dev/null >&2
+
+purpose="${1:-}"
+case "$purpose" in
+    serve | test | bench) ;;
+    *) die "Usage: scripts/setup.sh serve|test|bench" ;;
+esac
+
+require_swift
+find_missing
+((${#missing[@]} > 0)) || exit 0
+
+printf 'These system packages are missing:\n%s' "$report" >&2
+command -v apt-get >/dev/null || die "This system has no apt-get: install them, under the names they have here, and try again."
+((EUID == 0)) || command -v sudo >/dev/null || die "Run as root: apt-get install ${missing[*]}"
+printf 'Installing them now: apt-get install %s\n' "${missing[*]}" >&2
+if ! install_missing; then
+    printf 'That failed. Once more in 5 seconds.\n' >&2
+    sleep 5
+    install_missing || die "The packages could not be installed. apt-get's messages above say why."
+fi
+
+find_missing
+((${#missing[@]} == 0)) || die "apt-get has installed them, and yet these are not found: ${missing[*]}."
