@@ -103,22 +103,32 @@ let package = Package(
             name: "MedTesting",
             dependencies: [.product(name: "Logging", package: "swift-log")]
         ),
-        .testTarget(name: "MedRuntimeTests", dependencies: ["MedRuntime", "MedTesting"], resources: [.copy("Fixtures")]),
-        .testTarget(name: "MedTelemetryTests", dependencies: ["MedTelemetry"]),
+        .testTarget(
+            name: "MedRuntimeTests",
+            dependencies: ["MedRuntime", "MedTesting", .product(name: "Logging", package: "swift-log")],
+            resources: [.copy("Fixtures")]
+        ),
+        .testTarget(
+            name: "MedTelemetryTests",
+            dependencies: ["MedTelemetry", .product(name: "Logging", package: "swift-log")]
+        ),
         .testTarget(name: "MedPrivacyTests", dependencies: ["MedPrivacy"]),
-        .testTarget(name: "MedSQLiteTests", dependencies: ["MedSQLite", "MedStorage", "MedTesting"]),
+        .testTarget(
+            name: "MedSQLiteTests",
+            dependencies: ["MedSQLite", "MedStorage", .product(name: "Logging", package: "swift-log")]
+        ),
         .testTarget(
             name: "MedServerTests",
             dependencies: [
                 "MedPrivacy",
                 "MedRuntime",
                 "MedServer",
+                "MedSQLite",
+                "MedStorage",
                 "MedTelemetry",
                 "MedTesting",
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOEmbedded", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
         .testTarget(name: "EndToEndTests", dependencies: ["medbuilder", "MedTesting"]),

@@ -16,7 +16,7 @@ readonly modules_document="docs/decisions/0001-modules.md"
 files() {
     local ending paths=()
     for ending in "$@"; do paths+=(-o -path "*$ending"); done
-    find . \( -name .build -o -name .git -o -name .medbuilder \) -prune -o -type f \( "${paths[@]:1}" \) -print | sed 's|^\./||' | sort
+    find . \( -name '.build*' -o -name .git -o -name .medbuilder \) -prune -o -type f \( "${paths[@]:1}" \) -print | sed 's|^\./||' | sort
 }
 
 # grep ends with 1 when it finds nothing, which is what we hope for.

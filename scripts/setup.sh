@@ -20,6 +20,7 @@ g++|all|file /usr/include/c++|the C++ headers for the cipher library in swift-cr
 libsqlite3-dev|all|header sqlite3.h|the SQLite library that the database driver links
 sqlite3|test|command sqlite3|another process that locks and inspects databases in the tests
 wrk|bench|command wrk|makes the load
+python3|bench|command python3|measures and counts
 LIST
 }
 

@@ -49,7 +49,9 @@ struct DatabaseFile {
         guard stat(self.path, &info) == 0 else {
             guard errno == ENOENT else { throw self.failure(errno) }
             guard lstat(self.path, &info) != 0 else {
-                throw self.error(.cannotOpen, "is a symbolic link to nothing. Create the file it should lead to, or remove the link.")
+                throw self.error(
+                    .cannotOpen, "is a symbolic link to nothing. Create the file it should lead to, or remove the link."
+                )
             }
             return .missing
         }
@@ -70,7 +72,9 @@ struct DatabaseFile {
         let header = try Self.read(100, of: self.path) ?? []
         guard header.count == 100, header.starts(with: "SQLite format 3\0".utf8) else {
             if journal == .ofCreation { return .unfinished }
-            throw self.error(.notADatabase, "is not a SQLite database; it was left as it is. Name another file, or move this one away.")
+            throw self.error(
+                .notADatabase,
+                "is not a SQLite database; it was left as it is. Name another file, or move this one away.")
         }
         let applicationID = header[68..<72].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         guard applicationID == UInt32(Self.applicationID) else {
@@ -152,7 +156,8 @@ struct DatabaseFile {
                     attributes: [.posixPermissions: 0o700]
                 )
             } catch {
-                throw self.error(.cannotOpen, "cannot be created: its folder cannot be. Create the folder, or name another file.")
+                throw self.error(
+                    .cannotOpen, "cannot be created: its folder cannot be. Create the folder, or name another file.")
             }
         }
         // It will hold PHI; SQLite gives its companions the same mode.
@@ -160,7 +165,8 @@ struct DatabaseFile {
         if descriptor >= 0 {
             close(descriptor)
         } else if errno == ENOENT {
-            throw self.error(.cannotOpen, "cannot be created: its folder does not exist. Create the folder, or name another file.")
+            throw self.error(
+                .cannotOpen, "cannot be created: its folder does not exist. Create the folder, or name another file.")
         } else if errno != EEXIST {
             throw self.failure(errno)
         }
@@ -199,7 +205,8 @@ struct DatabaseFile {
 
     /// SQLite would open a file that it cannot write read-only, without a word, and fail later.
     private func requireWritable() throws {
-        for path in [self.path, (self.companion("") as NSString).deletingLastPathComponent] where access(path, R_OK | W_OK) != 0 {
+        for path in [self.path, (self.companion("") as NSString).deletingLastPathComponent]
+        where access(path, R_OK | W_OK) != 0 {
             throw self.failure(errno)
         }
     }
@@ -237,6 +244,7 @@ struct DatabaseFile {
             case EIO: (.inputOutput, "Look at the disk and the kernel log.")
             default: (.cannotOpen, "Look at the path.")
             }
-        return DatabaseError(code: code, description: "Database '\(path)' cannot be used: \(String(cString: strerror(number))). \(cure)")
+        return DatabaseError(
+            code: code, description: "Database '\(path)' cannot be used: \(String(cString: strerror(number))). \(cure)")
     }
 }

@@ -58,12 +58,14 @@ extension GRDB.Database {
             // At this point nothing was bound yet, so SQLite's words can only quote the statement.
             throw DatabaseError(
                 code: .invalidStatement,
-                description: "Database '\(path)' does not understand `\(statement.sql)`: \(error.message ?? "no reason given")."
+                description:
+                    "Database '\(path)' does not understand `\(statement.sql)`: \(error.message ?? "no reason given")."
             )
         }
         for case .text(let text) in statement.parameters where text.utf8.contains(0) {
             // The text would end there, without a word. Postgres refuses it too.
-            throw DatabaseError(code: .invalidStatement, description: "A text for database '\(path)' contains a NUL character.")
+            throw DatabaseError(
+                code: .invalidStatement, description: "A text for database '\(path)' contains a NUL character.")
         }
         try prepared.setArguments(StatementArguments(statement.parameters.map(\.databaseValue)))
         return prepared

@@ -22,7 +22,8 @@ extension SQLiteDatabase {
         defer { self.state.withLock { $0.check = nil } }
         let (connections, isReady, startProblem) = self.state.withLock { ($0.connections, $0.isReady, $0.startProblem) }
         guard let connections, isReady else {
-            return DatabaseCheck(status: startProblem?.status ?? .disconnected, responseTime: .zero, problem: startProblem)
+            return DatabaseCheck(
+                status: startProblem?.status ?? .disconnected, responseTime: .zero, problem: startProblem)
         }
         let start = ContinuousClock.now
         do {
@@ -30,7 +31,8 @@ extension SQLiteDatabase {
                 guard FileIdentity(path: path) == connections.claim.identity else {
                     throw DatabaseError(
                         code: .replaced,
-                        description: "Database '\(path)' was deleted or replaced while it was open; what is written now is lost. "
+                        description:
+                            "Database '\(path)' was deleted or replaced while it was open; what is written now is lost. "
                             + "Put the file back and restart the server."
                     )
                 }

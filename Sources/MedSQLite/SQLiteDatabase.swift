@@ -73,7 +73,8 @@ public final class SQLiteDatabase: MedStorage.Database {
         logger: Logger
     ) {
         // Absolute, so that no later change of directory moves it and no name means anything special to SQLite.
-        self.path = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+        let relative = path.hasPrefix("./") ? String(path.dropFirst(2)) : path
+        self.path = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + relative
         self.createParentFolders = createParentFolders
         self.migrations = migrations
         self.busyTimeout = busyTimeout
@@ -104,7 +105,8 @@ public final class SQLiteDatabase: MedStorage.Database {
             do {
                 try await self.writers.acquire()
             } catch {
-                throw DatabaseError(code: .cancelled, description: "The migration of database '\(self.path)' was cancelled.")
+                throw DatabaseError(
+                    code: .cancelled, description: "The migration of database '\(self.path)' was cancelled.")
             }
             defer { self.writers.release() }
             self.patience.begin(limit: self.startTimeout)
@@ -151,7 +153,8 @@ public final class SQLiteDatabase: MedStorage.Database {
             do {
                 return try Self.opening.withLock { _ in try self.connectOnce() }
             } catch let error as GRDB.DatabaseError
-                where error.resultCode == .SQLITE_BUSY && ContinuousClock.now - start < self.startTimeout && !self.patience.isStopped
+                where error.resultCode == .SQLITE_BUSY && ContinuousClock.now - start < self.startTimeout
+                && !self.patience.isStopped
             {
                 // Two processes that switch a new file to WAL could wait for each other, so SQLite refuses one without asking for patience.
                 Thread.sleep(forTimeInterval: 0.01)
@@ -162,11 +165,13 @@ public final class SQLiteDatabase: MedStorage.Database {
     private func connectOnce() throws {
         if self.state.withLock({ $0.connections != nil }) { return }
         self.patience.begin(limit: self.startTimeout)
-        let file = DatabaseFile(path: self.path, createsParentFolders: self.createParentFolders, patience: self.patience)
+        let file = DatabaseFile(
+            path: self.path, createsParentFolders: self.createParentFolders, patience: self.patience)
         let isNew = try file.prepare()
 
         guard let identity = FileIdentity(path: self.path), let claim = FileClaim(identity) else {
-            throw DatabaseError(code: .replaced, description: "Database '\(self.path)' was replaced while it was being opened.")
+            throw DatabaseError(
+                code: .replaced, description: "Database '\(self.path)' was replaced while it was being opened.")
         }
         let pool = try DatabasePool(path: self.path, configuration: self.configuration)
         // GRDB sets NORMAL when it switches to WAL; then the last commits before a power cut can be lost.
@@ -175,7 +180,8 @@ public final class SQLiteDatabase: MedStorage.Database {
             guard try DatabaseFile.hasMigrationsTable(db) else {
                 throw DatabaseError(
                     code: .foreignFile,
-                    description: "Database '\(self.path)' has no table \(MigrationPlan.tableName). Restore it from a backup."
+                    description:
+                        "Database '\(self.path)' has no table \(MigrationPlan.tableName). Restore it from a backup."
                 )
             }
         }

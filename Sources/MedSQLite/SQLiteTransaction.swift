@@ -80,7 +80,8 @@ final class SQLiteTransaction: Transaction {
     private var ended: DatabaseError {
         DatabaseError(
             code: .transactionEnded,
-            description: "The transaction on database '\(self.path)' is over: its closure has returned, an earlier error undid it, "
+            description:
+                "The transaction on database '\(self.path)' is over: its closure has returned, an earlier error undid it, "
                 + "or a statement ended it."
         )
     }

@@ -32,7 +32,9 @@ enum Schema {
     /// Applies what is pending, each step in a transaction of its own that reads again what is there: another process may be at it too.
     ///
     /// Ends early, between two statements, once `patience` was told to stop.
-    static func migrate(_ plan: MigrationPlan, _ db: GRDB.Database, path: String, patience: Patience) throws -> MigrationReport {
+    static func migrate(_ plan: MigrationPlan, _ db: GRDB.Database, path: String, patience: Patience) throws
+        -> MigrationReport
+    {
         var count = 0
         // Looked at without a lock first: a start with nothing to do does not queue up behind writers.
         while let next = try self.next(plan, db, path: path) {
@@ -40,7 +42,8 @@ enum Schema {
                 guard try self.next(plan, db, path: path)?.version == next.version else { return .rollback }
                 for statement in next.statements {
                     guard !patience.isStopped else {
-                        throw DatabaseError(code: .cancelled, description: "The migration of database '\(path)' was cancelled.")
+                        throw DatabaseError(
+                            code: .cancelled, description: "The migration of database '\(path)' was cancelled.")
                     }
                     try db.execute(sql: statement)
                 }

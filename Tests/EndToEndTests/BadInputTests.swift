@@ -23,7 +23,9 @@ import Testing
         let server = try await readyServer()
         for size in [16 << 10, 40 << 10, 200 << 10] {
             let target = "/live?" + String(repeating: "x", count: size)
-            #expect([414, 400].contains(try await self.status(of: RawClient.request("GET", target), from: server)), "\(size)")
+            #expect(
+                [414, 400].contains(try await self.status(of: RawClient.request("GET", target), from: server)),
+                "\(size)")
         }
     }
 
@@ -36,7 +38,8 @@ import Testing
     @Test func `headers above 64 KiB`() async throws {
         let server = try await readyServer()
         let one = RawClient.request("GET", "/live", fields: "X-Long: \(String(repeating: "x", count: 66 << 10))\r\n")
-        let many = RawClient.request("GET", "/live", fields: String(repeating: "X-Many: \(String(repeating: "x", count: 90))\r\n", count: 700))
+        let many = RawClient.request(
+            "GET", "/live", fields: String(repeating: "X-Many: \(String(repeating: "x", count: 90))\r\n", count: 700))
         for request in [one, many] {
             #expect([431, 400].contains(try await self.status(of: request, from: server)))
         }
@@ -52,7 +55,8 @@ import Testing
     @Test func `chunked and Content-Length together`() async throws {
         let server = try await drillServer()
         for fields in [
-            "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+            "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
             "content-length: 4\r\nTRANSFER-ENCODING: Chunked\r\n",
         ] {
             let request = "POST /_drill/echo HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n0\r\n\r\n"
@@ -76,7 +80,10 @@ import Testing
         #expect(try await self.status(of: "GET /live HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", from: server) == 400)
     }
 
-    @Test(arguments: ["hello\r\n\r\n", "GET /live\r\n\r\n", "GET  /live HTTP/9.9\r\nHost: a\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}", "GET /live HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n"])
+    @Test(arguments: [
+        "hello\r\n\r\n", "GET /live\r\n\r\n", "GET  /live HTTP/9.9\r\nHost: a\r\n\r\n",
+        "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}", "GET /live HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+    ])
     func `what is not HTTP`(request: String) async throws {
         let server = try await readyServer()
         #expect(try await self.status(of: request, from: server) == 400)
@@ -84,7 +91,8 @@ import Testing
 
     @Test func `Expect 100-continue gets its 100`() async throws {
         let client = try await drillServer().connect()
-        try await client.send("POST /_drill/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        try await client.send(
+            "POST /_drill/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         #expect(try await client.response().status == 100)
         try await client.send("hello")
         let answer = try await client.response(to: "POST")
@@ -95,7 +103,8 @@ import Testing
 
     @Test func `an expectation that nobody needs to meet gets its final answer`() async throws {
         let client = try await drillServer().connect()
-        try await client.send("POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        try await client.send(
+            "POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         var answer = try await client.response(to: "POST")
         if answer.status == 100 {
             try await client.send("hello")
@@ -107,7 +116,8 @@ import Testing
     @Test func `a chunked body that is no chunked body`() async throws {
         let server = try await drillServer()
         let client = try await server.connect()
-        try await client.send("POST /_drill/echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc")
+        try await client.send(
+            "POST /_drill/echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc")
         // An answer or merely the end, but the end in any case.
         _ = try await client.remainder()
         #expect(try await server.get("/live").status == 200)
@@ -126,7 +136,10 @@ import Testing
 
     @Test func `numbers that are none`() async throws {
         let server = try await drillServer()
-        for target in ["/_drill/sleep?ms=soon", "/_drill/sleep?ms=-1", "/_drill/stream?chunks=0.5", "/_drill/sleep?ms=99999999999999999999"] {
+        for target in [
+            "/_drill/sleep?ms=soon", "/_drill/sleep?ms=-1", "/_drill/stream?chunks=0.5",
+            "/_drill/sleep?ms=99999999999999999999",
+        ] {
             #expect(try await server.get(target).status == 400, "\(target)")
         }
         #expect(try await server.get("/live").status == 200)
@@ -135,7 +148,9 @@ import Testing
     // MARK: Standard output
 
     @Test func `a stuck standard output delays neither requests nor the shutdown`() async throws {
-        let server = try await drillServer(["LOG_LEVEL": "debug", "SHUTDOWN_GRACE_SECONDS": "0.5", "SHUTDOWN_DEADLINE_SECONDS": "3"])
+        let server = try await drillServer([
+            "LOG_LEVEL": "debug", "SHUTDOWN_GRACE_SECONDS": "0.5", "SHUTDOWN_DEADLINE_SECONDS": "3",
+        ])
         try await self.stickOutput(of: server)
         for path in ["/live", "/ready", "/health", "/_drill/rows"] { #expect(try await server.get(path).status == 200) }
         #expect(try await server.post("/_drill/transaction?value=stuck").status == 201)
@@ -146,7 +161,9 @@ import Testing
     }
 
     @Test func `a stuck standard output does not hold up the deadline`() async throws {
-        let server = try await drillServer(["LOG_LEVEL": "debug", "SHUTDOWN_GRACE_SECONDS": "0.2", "SHUTDOWN_DEADLINE_SECONDS": "1"])
+        let server = try await drillServer([
+            "LOG_LEVEL": "debug", "SHUTDOWN_GRACE_SECONDS": "0.2", "SHUTDOWN_DEADLINE_SECONDS": "1",
+        ])
         try await self.stickOutput(of: server)
         let held = try await server.inFlight("/_drill/sleep?ms=60000&ignore-cancel=1")
         server.send(SIGTERM)
@@ -155,7 +172,9 @@ import Testing
 
         // What could not be said then is said by the next start, and not again by the one after it.
         let second = try await readyServer()
-        try await second.record(described: "a record of the last exit") { $0.level.hasPrefix("warn") && $0.line.contains("SIGTERM") }
+        try await second.record(described: "a record of the last exit") {
+            $0.level.hasPrefix("warn") && $0.line.contains("SIGTERM")
+        }
         second.send(SIGTERM)
         #expect(try await second.waitForExit() == .code(0))
         let third = try await readyServer()

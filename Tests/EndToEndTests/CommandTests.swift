@@ -16,7 +16,9 @@ import Testing
         #expect(result.errors == "")
         for command in ["serve", "migrate", "config", "probe"] { #expect(result.output.contains(command)) }
         for code in ["0", "1", "2", "64", "69", "70", "78"] {
-            #expect(try Regex(#"(?m)^\s*\#(code)\s+\S"#).firstMatch(in: result.output) != nil, "\(code) in:\n\(result.output)")
+            #expect(
+                try Regex(#"(?m)^\s*\#(code)\s+\S"#).firstMatch(in: result.output) != nil,
+                "\(code) in:\n\(result.output)")
         }
     }
 
@@ -36,7 +38,8 @@ import Testing
 
     @Test(arguments: [
         ["serve", "--no-such-option"], ["serve", "--no-such-option", "5"], ["no-such-command"], ["serve", "stray"],
-        ["probe", "life"], ["probe"], ["serve", "--port"], ["serve", "--config"], ["serve", "--phi-encryption-key", "secret-secret"],
+        ["probe", "life"], ["probe"], ["serve", "--port"], ["serve", "--config"],
+        ["serve", "--phi-encryption-key", "secret-secret"],
     ])
     func `a mistake in the usage exits with 64, a plain sentence and nothing done`(arguments: [String]) async throws {
         let command = try startServer(arguments: arguments)
@@ -87,11 +90,13 @@ import Testing
 
     @Test func `all mistakes are told, a sentence each`() async throws {
         let result = try await run(
-            "serve", environment: ["PORT": "abc", "APP_ENV": "prod", "LOG_LEVEL": "loud", "SHUTDOWN_GRACE_SECONDS": "99999"]
+            "serve",
+            environment: ["PORT": "abc", "APP_ENV": "prod", "LOG_LEVEL": "loud", "SHUTDOWN_GRACE_SECONDS": "99999"]
         )
         #expect(result.exit == .code(78))
         for word in ["abc", "prod", "loud", "99999"] {
-            #expect(result.errors.split(separator: "\n").count { $0.contains(word) } == 1, "\(word) in: \(result.errors)")
+            #expect(
+                result.errors.split(separator: "\n").count { $0.contains(word) } == 1, "\(word) in: \(result.errors)")
         }
     }
 
@@ -113,7 +118,9 @@ import Testing
     }
 
     @Test func `unknown variables are nobody's mistake`() async throws {
-        _ = try await readyServer(["MEDBUILDER_PORT": "tcp://10.0.0.1:80", "MEDBUILDER_SERVICE_HOST": "10.0.0.1", "SHUTDOWN_GRACE": "abc"])
+        _ = try await readyServer([
+            "MEDBUILDER_PORT": "tcp://10.0.0.1:80", "MEDBUILDER_SERVICE_HOST": "10.0.0.1", "SHUTDOWN_GRACE": "abc",
+        ])
     }
 
     @Test func `an option outranks a file and a file outranks the environment`() async throws {
@@ -121,7 +128,9 @@ import Testing
         try Data(#"{"app":{"env":"test"},"shutdown":{"graceSeconds":3}}"#.utf8).write(to: file)
         let result = try await run(
             "config", "--config", "settings.json", "--shutdown-grace-seconds", "4",
-            environment: ["APP_ENV": "development", "SHUTDOWN_GRACE_SECONDS": "2", "SHUTDOWN_DRAIN_DELAY_SECONDS": "1.5"]
+            environment: [
+                "APP_ENV": "development", "SHUTDOWN_GRACE_SECONDS": "2", "SHUTDOWN_DRAIN_DELAY_SECONDS": "1.5",
+            ]
         )
         #expect(result.exit == .code(0), "\(result)")
         #expect(try self.line(of: "APP_ENV", in: result.output).contains("test"))
@@ -156,8 +165,10 @@ import Testing
         let result = try await run("config", environment: ["PHI_ENCRYPTION_KEY": Self.key, "PORT": "5005"])
         #expect(result.exit == .code(0))
         for name in [
-            "APP_ENV", "DATABASE_URL", "DATABASE_MIGRATE", "PHI_ENCRYPTION_KEY", "PHI_ENCRYPTION", "PORT", "HOST", "LOG_LEVEL", "LOG_FORMAT",
-            "MEDBUILDER_STATE_DIR", "SHUTDOWN_DRAIN_DELAY_SECONDS", "SHUTDOWN_GRACE_SECONDS", "SHUTDOWN_DEADLINE_SECONDS",
+            "APP_ENV", "DATABASE_URL", "DATABASE_MIGRATE", "PHI_ENCRYPTION_KEY", "PHI_ENCRYPTION", "PORT", "HOST",
+            "LOG_LEVEL", "LOG_FORMAT",
+            "MEDBUILDER_STATE_DIR", "SHUTDOWN_DRAIN_DELAY_SECONDS", "SHUTDOWN_GRACE_SECONDS",
+            "SHUTDOWN_DEADLINE_SECONDS",
             "HTTP_MAX_CONNECTIONS", "HTTP_HEADER_TIMEOUT_SECONDS", "HTTP_IDLE_TIMEOUT_SECONDS", "DRILL_ROUTES",
         ] {
             #expect(result.output.contains(name), "\(name)")
@@ -203,12 +214,16 @@ import Testing
     }
 
     @Test func `settings by options`() async throws {
-        let server = try await readyServer(arguments: ["serve", "--port", "0", "--app-env", "test", "--shutdown-grace-seconds", "0.5"])
+        let server = try await readyServer(arguments: [
+            "serve", "--port", "0", "--app-env", "test", "--shutdown-grace-seconds", "0.5",
+        ])
         #expect(try await server.get("/health").json["environment"]?.string == "test")
     }
 
     @Test func `production with everything that it demands`() async throws {
-        let settings = ["APP_ENV": "production", "DATABASE_URL": "sqlite:production.sqlite", "PHI_ENCRYPTION_KEY": Self.key]
+        let settings = [
+            "APP_ENV": "production", "DATABASE_URL": "sqlite:production.sqlite", "PHI_ENCRYPTION_KEY": Self.key,
+        ]
         // There, serve leaves the schema alone.
         #expect(try await run("migrate", environment: settings).exit == .code(0))
         let server = try await readyServer(settings)
@@ -266,7 +281,9 @@ import Testing
     }
 
     @Test func `many migrate at once`() async throws {
-        let commands = try (0..<6).map { _ in try startServer(["DATABASE_URL": "sqlite:new.sqlite"], arguments: ["migrate"]) }
+        let commands = try (0..<6).map { _ in
+            try startServer(["DATABASE_URL": "sqlite:new.sqlite"], arguments: ["migrate"])
+        }
         for command in commands { #expect(try await command.waitForExit() == .code(0)) }
         _ = try await readyServer(["DATABASE_URL": "sqlite:new.sqlite", "DATABASE_MIGRATE": "off"])
     }
@@ -280,6 +297,7 @@ import Testing
 
     /// The line that `config` prints about a setting.
     private func line(of name: String, in output: String) throws -> Substring {
-        try #require(output.split(separator: "\n").first { $0.split(whereSeparator: \.isWhitespace).contains { $0 == name } })
+        try #require(
+            output.split(separator: "\n").first { $0.split(whereSeparator: \.isWhitespace).contains { $0 == name } })
     }
 }

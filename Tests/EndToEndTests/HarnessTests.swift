@@ -18,7 +18,9 @@ import Testing
         #expect(try OrderedJSON(#"{"log":{"level":"info"}}"#).value(at: "log.level")?.string == "info")
     }
 
-    @Test(arguments: [#"{"a":1,"a":2}"#, #"{"a":1,}"#, "{} {}", "[01]", #""\ud800""#, "", "{", "nul", #"{"a" 1}"#, "\"\u{1}\""])
+    @Test(arguments: [
+        #"{"a":1,"a":2}"#, #"{"a":1,}"#, "{} {}", "[01]", #""\ud800""#, "", "{", "nul", #"{"a" 1}"#, "\"\u{1}\"",
+    ])
     func `what is not exactly one JSON value is refused`(text: String) {
         #expect(throws: HarnessError.self) { try OrderedJSON(text) }
     }

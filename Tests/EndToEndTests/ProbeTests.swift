@@ -11,7 +11,8 @@ import Testing
     @Test func `live is exactly its body`() async throws {
         let answer = try await readyServer().get("/live")
         #expect(answer.status == 200)
-        #expect(try matches(answer.text, #"\{"alive":true,"timestamp":"\#(timestampPattern)","uptime":\d+\}"#), "\(answer)")
+        #expect(
+            try matches(answer.text, #"\{"alive":true,"timestamp":"\#(timestampPattern)","uptime":\d+\}"#), "\(answer)")
     }
 
     @Test func `ready is exactly its body`() async throws {
@@ -49,7 +50,8 @@ import Testing
             try answer.json.keyPaths == [
                 "status", "timestamp", "uptime", "checks",
                 "checks.database", "checks.database.status", "checks.database.responseTime",
-                "checks.encryption", "checks.encryption.enabled", "checks.encryption.keySet", "checks.encryption.keyValid",
+                "checks.encryption", "checks.encryption.enabled", "checks.encryption.keySet",
+                "checks.encryption.keyValid",
                 "checks.encryption.testPassed", "checks.encryption.algorithm", "checks.encryption.keyLength",
                 "checks.encryption.environment",
                 "checks.memory", "checks.memory.used", "checks.memory.total", "checks.memory.percentage",
@@ -127,11 +129,15 @@ import Testing
         let server = try await readyServer()
         let first = try #require(try await server.get("/live").json["uptime"]?.integer)
         #expect(Double(first) <= Date().timeIntervalSince(before))
-        try await eventually("a second has passed") { try await server.get("/live").json["uptime"]?.integer == first + 1 }
+        try await eventually("a second has passed") {
+            try await server.get("/live").json["uptime"]?.integer == first + 1
+        }
         #expect(try await #require(server.get("/health").json["uptime"]?.integer) > first)
     }
 
-    @Test func `the port is open and live while the database is locked; ready and health say what is missing`() async throws {
+    @Test func `the port is open and live while the database is locked; ready and health say what is missing`()
+        async throws
+    {
         let database = try testFolder().appending(path: "locked.sqlite")
         let shell = try await lock(database)
         let server = try startServer(["DATABASE_URL": "sqlite:locked.sqlite"])
@@ -142,7 +148,8 @@ import Testing
         #expect(live.status == 200)
         #expect(try live.json["alive"] == .bool(true))
         #expect(ready.status == 503)
-        let pattern = #"\{"ready":false,"timestamp":"\#(timestampPattern)","checks":\{"database":false,"server":false\}\}"#
+        let pattern =
+            #"\{"ready":false,"timestamp":"\#(timestampPattern)","checks":\{"database":false,"server":false\}\}"#
         #expect(try matches(ready.text, pattern), "\(ready)")
         let status = try #require(try health.json["status"]?.string)
         let database1 = try #require(try health.json.value(at: "checks.database.status")?.string)

@@ -74,7 +74,8 @@ import Testing
                     var statuses: [Int] = []
                     while true {
                         do {
-                            statuses.append(try await RawClient.exchange(port: port, "GET", "/_drill/sleep?ms=5").status)
+                            statuses.append(
+                                try await RawClient.exchange(port: port, "GET", "/_drill/sleep?ms=5").status)
                         } catch let error as HarnessError where [.refused, .reset, .closed].contains(error.code) {
                             // It is over, or this request was lost.
                             #expect(await Self.isGone(port), "\(error)")
@@ -160,7 +161,9 @@ import Testing
         #expect(try await server.waitForExit() == .code(0))
     }
 
-    @Test func `an idle kept-alive connection stays open in the drain delay and is closed when the grace begins`() async throws {
+    @Test func `an idle kept-alive connection stays open in the drain delay and is closed when the grace begins`()
+        async throws
+    {
         let server = try await drillServer(["SHUTDOWN_DRAIN_DELAY_SECONDS": "1", "SHUTDOWN_GRACE_SECONDS": "10"])
         let held = try await server.inFlight("/_drill/sleep?ms=3000")
         let idle = try await server.connect()
@@ -197,7 +200,9 @@ import Testing
         let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
         let held = try await server.inFlight("/_drill/sleep?ms=1500")
         try await server.terminateIntoGrace()
-        for (method, target) in [("GET", "/_drill/rows"), ("POST", "/_drill/echo"), ("GET", "/nothing"), ("HEAD", "/_drill/rows")] {
+        for (method, target) in [
+            ("GET", "/_drill/rows"), ("POST", "/_drill/echo"), ("GET", "/nothing"), ("HEAD", "/_drill/rows"),
+        ] {
             let client = try await server.connect()
             try await client.request(method, target)
             let answer = try await client.response(to: method)
@@ -235,7 +240,8 @@ import Testing
         let held = try await server.inFlight("/_drill/sleep?ms=1500")
         try await server.terminateIntoGrace()
         let client = try await server.connect()
-        try await client.send("POST /_drill/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        try await client.send(
+            "POST /_drill/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         #expect(try await client.response(to: "POST").status == 503)
         #expect(try await held.response().status == 200)
         #expect(try await server.waitForExit() == .code(0))
@@ -255,7 +261,8 @@ import Testing
         #expect(try await server.waitForExit() == .code(0))
     }
 
-    @Test func `a request that comes behind one in flight, after the signal, does not destroy its answer`() async throws {
+    @Test func `a request that comes behind one in flight, after the signal, does not destroy its answer`() async throws
+    {
         let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
         let client = try await server.inFlight("/_drill/sleep?ms=1000")
         try await server.terminateIntoGrace()
@@ -358,7 +365,9 @@ import Testing
 
     @Test func `clients that have left do not hold up the exit`() async throws {
         let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20", "SHUTDOWN_DEADLINE_SECONDS": "30"])
-        for client in try await server.inFlight(Array(repeating: "/_drill/stream?ms=10000&chunks=1000", count: 5)) { client.close() }
+        for client in try await server.inFlight(Array(repeating: "/_drill/stream?ms=10000&chunks=1000", count: 5)) {
+            client.close()
+        }
         let start = Date()
         server.send(SIGTERM)
         #expect(try await server.waitForExit() == .code(0))

@@ -20,7 +20,8 @@ import Testing
         case rollbackJournal = "CREATE TABLE patients (name TEXT); INSERT INTO patients VALUES ('not ours');"
         case writeAheadLog = "PRAGMA journal_mode = WAL; CREATE TABLE patients (name TEXT);"
         case withAnApplicationIdentifier = "PRAGMA application_id = 42; CREATE TABLE patients (name TEXT);"
-        case withMigrationsOfSomebodyElse = "CREATE TABLE grdb_migrations (identifier TEXT NOT NULL PRIMARY KEY); INSERT INTO grdb_migrations VALUES ('theirs');"
+        case withMigrationsOfSomebodyElse =
+            "CREATE TABLE grdb_migrations (identifier TEXT PRIMARY KEY); INSERT INTO grdb_migrations VALUES ('theirs');"
         case withOurApplicationIdentifier = "PRAGMA application_id = 0x4d454442; CREATE TABLE patients (name TEXT);"
         case onlyWithAnApplicationIdentifier = "PRAGMA application_id = 42; VACUUM;"
     }
@@ -71,7 +72,7 @@ import Testing
         let file = try await self.ourDatabase("newer.sqlite")
         let table = try await self.table(withColumn: "min_compatible", in: file)
         try await SQLiteShell.run(
-            "INSERT INTO \"\(table)\" SELECT version + 1, 'from the future', 'x', version + 1, applied_at FROM \"\(table)\" ORDER BY version DESC LIMIT 1;",
+            self.futureMigration(in: table, compatible: false),
             on: file
         )
         for migrate in ["auto", "off"] {
@@ -87,7 +88,7 @@ import Testing
         let file = try await self.ourDatabase("newer.sqlite")
         let table = try await self.table(withColumn: "min_compatible", in: file)
         try await SQLiteShell.run(
-            "INSERT INTO \"\(table)\" SELECT version + 1, 'from the future', 'x', version, applied_at FROM \"\(table)\" ORDER BY version DESC LIMIT 1;",
+            self.futureMigration(in: table, compatible: true),
             on: file
         )
         _ = try await readyServer(["DATABASE_URL": "sqlite:newer.sqlite"])
@@ -285,7 +286,9 @@ import Testing
 
     @Test func `a graceful stop leaves one file`() async throws {
         let file = try await self.ourDatabase("data.sqlite")
-        let beside = try FileManager.default.contentsOfDirectory(atPath: testFolder().path).filter { $0.hasPrefix("data.sqlite") }
+        let beside = try FileManager.default.contentsOfDirectory(atPath: testFolder().path).filter {
+            $0.hasPrefix("data.sqlite")
+        }
         #expect(beside == ["data.sqlite"])
         #expect(try await SQLiteShell.run("PRAGMA journal_mode;", on: file) == ["wal"])
     }
@@ -299,6 +302,15 @@ import Testing
         server.send(SIGTERM)
         try #require(try await server.waitForExit() == .code(0))
         return try testFolder().appending(path: path)
+    }
+
+    /// Has the table of migrations say that one more was applied, by a newer binary.
+    private func futureMigration(in table: String, compatible: Bool) -> String {
+        """
+        INSERT INTO "\(table)"
+        SELECT version + 1, 'from the future', 'x', \(compatible ? "version" : "version + 1"), applied_at
+        FROM "\(table)" ORDER BY version DESC LIMIT 1;
+        """
     }
 
     /// The table that has such a column: its name is no business of ours.

@@ -37,7 +37,9 @@ import Testing
         #expect(server.sentences == [Sentence.rejection, Sentence.closed, Sentence.complete])
     }
 
-    @Test func `during a shutdown that an exception began, the first signal is only logged, the next exits with 2`() async throws {
+    @Test func `during a shutdown that an exception began, the first signal is only logged, the next exits with 2`()
+        async throws
+    {
         let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
         let held = try await server.inFlight("/_drill/sleep?ms=60000")
         #expect(try await server.post("/_drill/task-throw").status == 202)
@@ -161,7 +163,9 @@ import Testing
     func `as process 1, a signal at any moment after the first line of main ends it cleanly`() async throws {
         for _ in 0..<10 {
             let server = try startServer(launcher: Self.asProcessOne)
-            try await eventually("main runs") { self.child(of: server).map { self.isHandled(SIGTERM, by: $0) } ?? false }
+            try await eventually("main runs") {
+                self.child(of: server).map { self.isHandled(SIGTERM, by: $0) } ?? false
+            }
             try await Task.sleep(for: .milliseconds(Int.random(in: 0...40)))
             _ = kill(try #require(self.child(of: server)), SIGTERM)
             #expect(try await server.waitForExit() == .code(0))
@@ -171,7 +175,8 @@ import Testing
 
     @Test(.enabled("Process namespaces need root and CAP_SYS_ADMIN.", canBeProcessOne))
     func `as process 1, a second signal exits at once`() async throws {
-        let server = try startServer(["DRILL_ROUTES": "on", "SHUTDOWN_GRACE_SECONDS": "20"], launcher: Self.asProcessOne)
+        let server = try startServer(
+            ["DRILL_ROUTES": "on", "SHUTDOWN_GRACE_SECONDS": "20"], launcher: Self.asProcessOne)
         try await server.waitUntilReady()
         let held = try await server.inFlight("/_drill/sleep?ms=60000")
         let identifier = try #require(self.child(of: server))
@@ -197,12 +202,13 @@ import Testing
 
     /// Whether a signal no longer ends the process: it is caught, ignored or held back, as the kernel tells it.
     private func isHandled(_ signal: Int32, by identifier: pid_t) -> Bool {
-        // `env` and `unshare`, which come before the binary, hold nothing back that they do not give back.
+        // `env`, `setpriv` and `unshare`, which come before the binary, hold nothing back that they do not give back.
         guard (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(identifier)/exe")) == Self.binary,
             let status = try? String(contentsOfFile: "/proc/\(identifier)/status", encoding: .utf8)
         else { return false }
         return status.split(separator: "\n").contains { line in
-            guard ["SigIgn:", "SigCgt:", "SigBlk:"].contains(where: line.hasPrefix), let mask = line.split(separator: "\t").last
+            guard ["SigIgn:", "SigCgt:", "SigBlk:"].contains(where: line.hasPrefix),
+                let mask = line.split(separator: "\t").last
             else { return false }
             return (UInt64(mask, radix: 16) ?? 0) & (1 << (UInt64(signal) - 1)) != 0
         }

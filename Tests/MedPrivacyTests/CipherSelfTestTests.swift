@@ -29,9 +29,10 @@ import Testing
         #expect(CipherSelfTest.keyLength == 32)
     }
 
-    @Test(arguments: [
-        \KnownAnswer.key, \.nonce, \.message, \.associatedData, \.ciphertext, \.tag,
-    ] as [any WritableKeyPath<KnownAnswer, [UInt8]> & Sendable])
+    @Test(
+        arguments: [
+            \KnownAnswer.key, \.nonce, \.message, \.associatedData, \.ciphertext, \.tag,
+        ] as [any WritableKeyPath<KnownAnswer, [UInt8]> & Sendable])
     func `one wrong bit anywhere in the vector is noticed`(part: any WritableKeyPath<KnownAnswer, [UInt8]> & Sendable) {
         var answer = KnownAnswer.gcmTestCase16
         answer[keyPath: part][3] ^= 0x10

@@ -14,9 +14,12 @@ import Testing
 
     @Test func `a gap or a wrong start is refused with a sentence that names the step`() {
         #expect {
-            try MigrationPlan([Migration(version: 1, name: "a", statements: []), Migration(version: 3, name: "c", statements: [])])
+            try MigrationPlan([
+                Migration(version: 1, name: "a", statements: []), Migration(version: 3, name: "c", statements: []),
+            ])
         } throws: { error in
-            (error as? DatabaseError)?.code == .invalidMigrations && "\(error)".contains("'c' has version 3 where 2 is due")
+            (error as? DatabaseError)?.code == .invalidMigrations
+                && "\(error)".contains("'c' has version 3 where 2 is due")
         }
     }
 
@@ -44,7 +47,8 @@ import Testing
         let plan = try MigrationPlan([self.first])
         let third = Migration(version: 3, name: "third", statements: [])
         #expect(failure { try plan.verify([applied(self.first), applied(self.second)]) } == nil)
-        #expect(failure { try plan.verify([applied(self.first), applied(self.second), applied(third)]) } == .newerSchema)
+        #expect(
+            failure { try plan.verify([applied(self.first), applied(self.second), applied(third)]) } == .newerSchema)
     }
 
     @Test func `a changed step or a gap in the database is refused`() throws {

@@ -31,9 +31,11 @@ import Testing
         #expect(try await database.migrate() == MigrationReport(applied: 1, version: 1))
         #expect(try await database.migrate() == MigrationReport(applied: 0, version: 1))
         try await database.verifySchema()
-        let rows = try await database.query("SELECT version, name, checksum, min_compatible, applied_at FROM medbuilder_migrations")
+        let rows = try await database.query(
+            "SELECT version, name, checksum, min_compatible, applied_at FROM medbuilder_migrations")
         #expect(rows.count == 1)
-        #expect(rows[0].values.prefix(4) == [.integer(1), .text("drill rows"), .text(Self.first.checksum), .integer(1)])
+        #expect(
+            rows[0].values.prefix(4) == [.integer(1), .text("drill rows"), .text(Self.first.checksum), .integer(1)])
         await database.close()
     }
 
@@ -61,7 +63,8 @@ import Testing
     }
 
     @Test func `an interruption ends a migration that is running, and nothing of it stays`() async throws {
-        let endless = "CREATE TABLE good AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c"
+        let endless =
+            "CREATE TABLE good AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c"
         let database = makeDatabase(self.path, migrations: try Self.plan(second: [endless]))
         async let failure = database.startFailure()
         while await code({ _ = try await database.rowCount() }) != nil { try await Task.sleep(for: .milliseconds(1)) }
@@ -74,7 +77,9 @@ import Testing
     }
 
     @Test func `an older program works beside a newer schema that is compatible with it`() async throws {
-        try await withDatabase(self.path, migrations: Self.plan(second: ["CREATE TABLE good (x)"], minCompatible: 1)) { _ in }
+        try await withDatabase(self.path, migrations: Self.plan(second: ["CREATE TABLE good (x)"], minCompatible: 1)) {
+            _ in
+        }
         try await withDatabase(self.path) { database in
             let report = try await database.migrate()
             #expect(report == MigrationReport(applied: 0, version: 2))
@@ -110,7 +115,8 @@ import Testing
     @Test(.enabled(if: OtherProcess.isAvailable, "needs the sqlite3 shell"))
     func `a migration waits for a writer elsewhere, and a start without one does not`() async throws {
         try await withDatabase(self.path) { _ in }
-        let other = try OtherProcess(self.path, keeping: "INSERT INTO drill_rows (value) VALUES ('a'); BEGIN IMMEDIATE;")
+        let other = try OtherProcess(
+            self.path, keeping: "INSERT INTO drill_rows (value) VALUES ('a'); BEGIN IMMEDIATE;")
         try await withDatabase(self.path) { _ in }
         let newer = makeDatabase(self.path, migrations: try Self.plan(second: ["CREATE TABLE good (x)"]))
         #expect(await newer.startFailure()?.code == .locked)

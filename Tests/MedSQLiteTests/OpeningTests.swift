@@ -36,7 +36,10 @@ import Testing
                     "application_id": .integer(0x4d45_4442),
                 ]
             )
-            #expect(try self.folder.snapshot().mapValues(\.mode) == ["med.sqlite": 0o600, "med.sqlite-wal": 0o600, "med.sqlite-shm": 0o600])
+            #expect(
+                try self.folder.snapshot().mapValues(\.mode) == [
+                    "med.sqlite": 0o600, "med.sqlite-wal": 0o600, "med.sqlite-shm": 0o600,
+                ])
         }
     }
 
@@ -87,7 +90,9 @@ import Testing
 
     @Test func `a file is open once in a process`() async throws {
         try await withDatabase(self.path) { _ in
-            #expect(await makeDatabase(self.path).startFailure()?.description.contains("already open in this process") == true)
+            #expect(
+                await makeDatabase(self.path).startFailure()?.description.contains("already open in this process")
+                    == true)
         }
     }
 
@@ -175,7 +180,8 @@ import Testing
             try OtherProcess.run("sqlite3", self.path, "CREATE TABLE t (x); INSERT INTO t VALUES (1)")
             expected = .foreignFile
         case .logged:
-            try OtherProcess.run("sqlite3", self.path, "PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)")
+            try OtherProcess.run(
+                "sqlite3", self.path, "PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)")
             expected = .foreignFile
         case .impostor:
             try OtherProcess.run("sqlite3", self.path, "PRAGMA application_id = 0x4d454442; CREATE TABLE t (x)")
@@ -231,7 +237,8 @@ import Testing
     @Test(.enabled(if: OtherProcess.isAvailable, "needs the sqlite3 shell"))
     func `a file that another process has locked is refused until it is free`() async throws {
         try await withDatabase(self.path) { _ in }
-        let other = try OtherProcess(self.path, keeping: "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM drill_rows;")
+        let other = try OtherProcess(
+            self.path, keeping: "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM drill_rows;")
         let database = makeDatabase(self.path)
         #expect(await database.startFailure()?.code == .locked)
         #expect(await database.check().status == .error)
@@ -244,7 +251,8 @@ import Testing
     @Test(.enabled(if: OtherProcess.isAvailable, "needs the sqlite3 shell"))
     func `an interruption ends the wait for a locked file`() async throws {
         try await withDatabase(self.path) { _ in }
-        let other = try OtherProcess(self.path, keeping: "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM drill_rows;")
+        let other = try OtherProcess(
+            self.path, keeping: "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM drill_rows;")
         let database = makeDatabase(self.path, startTimeout: .seconds(3600))
         async let failure = database.startFailure()
         try await Task.sleep(for: .milliseconds(50))

@@ -7,7 +7,8 @@ import Testing
 @Suite struct StatementTests {
     @Test func `what is interpolated becomes a numbered parameter`() {
         let name = "Ada'; DROP TABLE patients; --"
-        let statement: Statement = "SELECT * FROM patients WHERE name = \(name) AND age > \(41) AND x = \(SQLValue.null)"
+        let statement: Statement =
+            "SELECT * FROM patients WHERE name = \(name) AND age > \(41) AND x = \(SQLValue.null)"
         #expect(statement.sql == "SELECT * FROM patients WHERE name = $1 AND age > $2 AND x = $3")
         #expect(statement.parameters == [.text(name), .integer(41), .null])
     }

@@ -23,13 +23,18 @@ import Testing
                 return try await transaction.execute("UPDATE drill_rows SET value = \("c") WHERE value = \("a")")
             }
             #expect(changed == 1)
-            #expect(try await database.query("SELECT value FROM drill_rows ORDER BY id").map { $0[0] } == [.text("c"), .text("b")])
+            #expect(
+                try await database.query("SELECT value FROM drill_rows ORDER BY id").map { $0[0] } == [
+                    .text("c"), .text("b"),
+                ])
         }
     }
 
     @Test func `values of every type come back as they went in`() async throws {
         try await withDatabase(self.path) { database in
-            let values: [SQLValue] = [.null, .integer(.min), .double(0.1), .text("'; DROP TABLE x; --ü"), .blob([0, 255]), .blob([])]
+            let values: [SQLValue] = [
+                .null, .integer(.min), .double(0.1), .text("'; DROP TABLE x; --ü"), .blob([0, 255]), .blob([]),
+            ]
             let row = try await database.query(
                 "SELECT \(values[0]), \(values[1]), \(values[2]), \(values[3]), \(values[4]), \(values[5])"
             )[0]
@@ -130,13 +135,16 @@ import Testing
                         try await database.transaction { transaction in
                             try await transaction.execute("INSERT INTO drill_rows (value) VALUES (\(number))")
                             await Task.yield()
-                            try await transaction.execute("UPDATE drill_rows SET created_at = 'now' WHERE value = \("\(number)")")
+                            try await transaction.execute(
+                                "UPDATE drill_rows SET created_at = 'now' WHERE value = \("\(number)")")
                         }
                     }
                 }
                 try await group.waitForAll()
             }
-            #expect(try await database.query("SELECT count(*) FROM drill_rows WHERE created_at = 'now'")[0][0] == .integer(100))
+            #expect(
+                try await database.query("SELECT count(*) FROM drill_rows WHERE created_at = 'now'")[0][0]
+                    == .integer(100))
         }
     }
 
@@ -163,7 +171,9 @@ import Testing
     @Test func `a transaction that is over takes no more statements`() async throws {
         try await withDatabase(self.path) { database in
             let escaped = try await database.transaction { $0 }
-            #expect(await code { try await escaped.execute("INSERT INTO drill_rows (value) VALUES ('a')") } == .transactionEnded)
+            #expect(
+                await code { try await escaped.execute("INSERT INTO drill_rows (value) VALUES ('a')") }
+                    == .transactionEnded)
             try await database.transaction { _ in
                 #expect(await code { _ = try await escaped.query("SELECT 1") } == .transactionEnded)
             }
@@ -188,7 +198,9 @@ import Testing
 
     @Test func `errors say what is wrong and nothing of the data`() async throws {
         let plan = try MigrationPlan([
-            Migration(version: 1, name: "secrets", statements: ["CREATE TABLE secrets (value TEXT UNIQUE CHECK (value <> 'empty'))"])
+            Migration(
+                version: 1, name: "secrets",
+                statements: ["CREATE TABLE secrets (value TEXT UNIQUE CHECK (value <> 'empty'))"])
         ])
         try await withDatabase(self.path, migrations: plan) { database in
             let secret = "ada-lovelace"
@@ -214,7 +226,8 @@ import Testing
 
     @Test func `a reader cannot write`() async throws {
         try await withDatabase(self.path) { database in
-            #expect(await code { _ = try await database.query("INSERT INTO drill_rows (value) VALUES ('a')") } == .readOnly)
+            #expect(
+                await code { _ = try await database.query("INSERT INTO drill_rows (value) VALUES ('a')") } == .readOnly)
             #expect(await database.check().status == .connected)
         }
     }

@@ -318,7 +318,9 @@ public final class Lifecycle: Sendable {
     }
 
     private func publish(_ phase: Phase) {
-        guard self.phaseValue.exchange(phase.rawValue, ordering: .acquiringAndReleasing) != phase.rawValue else { return }
+        guard self.phaseValue.exchange(phase.rawValue, ordering: .acquiringAndReleasing) != phase.rawValue else {
+            return
+        }
         self.notifyObservers(of: phase)
     }
 

@@ -32,7 +32,8 @@ struct ApplicationResponder: Sendable {
             let answer = try await self.router.respond(to: request, context: context)
             // The router answers for itself where there is no such route, and where a handler throws an `HTTPError`.
             let isBare = answer.status.code >= 400 && answer.body.contentLength == 0
-            response = isBare ? Self.response(Failure(status: answer.status, code: Self.code(of: answer.status))) : answer
+            response =
+                isBare ? Self.response(Failure(status: answer.status, code: Self.code(of: answer.status))) : answer
         } catch {
             response = self.answer(to: error, request: request, route: route)
         }
@@ -52,7 +53,8 @@ struct ApplicationResponder: Sendable {
         switch error {
         case is RequestBodyIncomplete, is HTTPParserError:
             return Self.response(Failure(status: .badRequest, code: "bad_request"))
-        case is CancellationError where self.lifecycle.phase.isShuttingDown, LifecycleError.shuttingDown as LifecycleError:
+        case is CancellationError where self.lifecycle.phase.isShuttingDown,
+            LifecycleError.shuttingDown as LifecycleError:
             return Self.response(Failure(status: .serviceUnavailable, code: "shutting_down", retryAfter: 1))
         default:
             break
@@ -77,7 +79,8 @@ struct ApplicationResponder: Sendable {
         var headers: HTTPFields = [.contentType: "application/json; charset=utf-8"]
         if let seconds = failure.retryAfter { headers[.retryAfter] = String(seconds) }
         let body = id.map { #"{"error":"\#(failure.code)","id":"\#($0)"}"# } ?? #"{"error":"\#(failure.code)"}"#
-        return Response(status: failure.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
+        return Response(
+            status: failure.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
     }
 
     /// `Not Found` as `not_found`.

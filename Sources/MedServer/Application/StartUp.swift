@@ -29,7 +29,9 @@ struct StartUp: Sendable {
                     if report.applied > 0 {
                         self.logger.notice(
                             "Database migrated",
-                            metadata: ["migration.applied": "\(report.applied)", "migration.version": "\(report.version)"]
+                            metadata: [
+                                "migration.applied": "\(report.applied)", "migration.version": "\(report.version)",
+                            ]
                         )
                     }
                 case .off:

@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import NIOCore
 import Synchronization
 
 /// All connections of a server, and how many there may be.
@@ -36,10 +37,11 @@ final class ConnectionTable: Sendable {
             let isFull = connections.count >= self.limit
             defer { connections[ObjectIdentifier(new)] = new }
             guard isFull else { return (.normal, nil) }
+            let now = NIODeadline.now().uptimeNanoseconds
             var oldest: (since: UInt64, connection: HTTP1Connection)?
             for connection in connections.values {
                 let since = connection.idleSince.load(ordering: .relaxed)
-                if since > 0, since < oldest?.since ?? .max { oldest = (since, connection) }
+                if since > 0, since <= now, since < oldest?.since ?? .max { oldest = (since, connection) }
             }
             guard let oldest else { return (.reserve, nil) }
             // Nobody else shall choose the same one while it closes.

@@ -59,7 +59,8 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     /// A body up to this size leaves with the head in one write.
     static let wholeBodyLimit = 64 * 1024
 
-    /// Nanoseconds of the moment since when no request is being answered; 0 while one is.
+    /// Nanoseconds of the moment since when no request is being answered; 0 while one is. A new connection counts as
+    /// idle only after a second, so that its first request can come before it makes room for another.
     let idleSince = Atomic<UInt64>(0)
     let channel: any Channel
 
@@ -83,7 +84,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     init(channel: any Channel, shared: Shared) {
         self.channel = channel
         self.shared = shared
-        self.idleSince.store(self.waitingSince.uptimeNanoseconds, ordering: .relaxed)
+        self.idleSince.store((self.waitingSince + .seconds(1)).uptimeNanoseconds, ordering: .relaxed)
     }
 
     // MARK: - Channel events

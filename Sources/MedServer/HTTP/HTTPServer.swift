@@ -14,6 +14,10 @@ final class HTTPServer: Sendable {
     /// The most that all header fields of a request may have, in bytes.
     static let maxHeaderSize = 64 * 1024
 
+    /// Half the cores: the handlers, on the task pool, need the others (docs/decisions/0004-event-loops.md).
+    static let eventLoopCount = max(1, System.coreCount / 2)
+
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: HTTPServer.eventLoopCount)
     private let shared: HTTP1Connection.Shared
     private let listener = Mutex<(any Channel)?>(nil)
 
@@ -24,7 +28,7 @@ final class HTTPServer: Sendable {
     /// - Returns: the port, which the system has chosen if `port` is 0.
     func open(host: String, port: Int) async throws -> Int {
         let shared = self.shared
-        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let channel = try await ServerBootstrap(group: self.group)
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)

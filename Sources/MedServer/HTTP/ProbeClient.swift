@@ -28,7 +28,9 @@ public enum ProbeClient {
             var host = rest
             var port = 80
             if let colon = rest.lastIndex(of: ":"), !rest[colon...].contains("]") {
-                guard let number = Int(rest[rest.index(after: colon)...]), (1...65535).contains(number) else { return nil }
+                guard let number = Int(rest[rest.index(after: colon)...]), (1...65535).contains(number) else {
+                    return nil
+                }
                 port = number
                 host = rest[..<colon]
             }

@@ -20,7 +20,8 @@ public struct MigrationPlan: Sendable {
             guard migration.version == index + 1 else {
                 throw DatabaseError(
                     code: .invalidMigrations,
-                    description: "Migration '\(migration.name)' has version \(migration.version) where \(index + 1) is due; "
+                    description:
+                        "Migration '\(migration.name)' has version \(migration.version) where \(index + 1) is due; "
                         + "versions count up from 1 without a gap."
                 )
             }
@@ -48,7 +49,8 @@ public struct MigrationPlan: Sendable {
             guard row.version == index + 1 else {
                 throw DatabaseError(
                     code: .changedMigration,
-                    description: "Migration \(index + 1) is missing from the table \(Self.tableName), although \(row.version) was applied. "
+                    description:
+                        "Migration \(index + 1) is missing from the table \(Self.tableName), although \(row.version) was applied. "
                         + "Restore the database from a backup."
                 )
             }
@@ -56,7 +58,8 @@ public struct MigrationPlan: Sendable {
                 guard row.checksum == self.migrations[index].checksum else {
                     throw DatabaseError(
                         code: .changedMigration,
-                        description: "Migration \(row.version) '\(row.name)' was applied in another form than this program has it. "
+                        description:
+                            "Migration \(row.version) '\(row.name)' was applied in another form than this program has it. "
                             + "Run the program that belongs to the database; a migration must not be changed once it is released."
                     )
                 }
@@ -64,7 +67,8 @@ public struct MigrationPlan: Sendable {
                 guard row.minCompatible <= self.version else {
                     throw DatabaseError(
                         code: .newerSchema,
-                        description: "The schema is at version \(applied.count), and its migration \(row.version) '\(row.name)' needs a "
+                        description:
+                            "The schema is at version \(applied.count), and its migration \(row.version) '\(row.name)' needs a "
                             + "program of version \(row.minCompatible) or later; this one has version \(self.version). "
                             + "Run the newer program, or restore a backup from before the migration."
                     )
@@ -79,7 +83,8 @@ public struct MigrationPlan: Sendable {
         guard try self.pending(after: applied).isEmpty else {
             throw DatabaseError(
                 code: .olderSchema,
-                description: "The schema is at version \(applied.count), and this program needs version \(self.version). "
+                description:
+                    "The schema is at version \(applied.count), and this program needs version \(self.version). "
                     + "Run `medbuilder migrate`."
             )
         }

@@ -48,7 +48,9 @@ struct JSONLogLayout: Sendable {
         line.append(raw: "\",\"message\":")
         line.appendJSON(record.message, limit: LogLine.Limit.message)
         line.append(raw: self.service)
-        if let index = metadata.firstIndex(where: { $0.key == "event.dataset" }), let dataset = metadata[index].value.text {
+        if let index = metadata.firstIndex(where: { $0.key == "event.dataset" }),
+            let dataset = metadata[index].value.text
+        {
             metadata.remove(at: index)
             line.append(raw: ",\"event.dataset\":")
             line.appendJSON(dataset, limit: LogLine.Limit.name)
@@ -76,7 +78,9 @@ struct JSONLogLayout: Sendable {
             let key = fields[index].key
             guard Self.fixedFields.contains(key) || (hasErrorType && key == "error.type") else { continue }
             // Until nobody else has that name.
-            repeat { fields[index].key = "labels.\(fields[index].key)" } while metadata.contains { $0.key == fields[index].key }
+            var label = key
+            repeat { label = "labels.\(label)" } while metadata.contains { $0.key == label }
+            fields[index].key = label
         }
         fields.sort { $0.key < $1.key }
         let ending = Self.truncationMark.utf8CodeUnitCount + Self.end.utf8CodeUnitCount

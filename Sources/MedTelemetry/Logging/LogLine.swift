@@ -5,8 +5,8 @@ import Logging
 
 /// The bytes of one log line while it is built.
 ///
-/// Whatever is appended as text, the line stays one line of valid UTF-8: control characters and line separators are escaped, and
-/// a text that is too long is cut at a character boundary, with a mark.
+/// Whatever is appended as text, the line stays one line of valid UTF-8: control characters and line separators are
+/// escaped, and a text that is too long is cut at a character boundary, with a mark.
 struct LogLine {
     /// The most bytes of a text; the numbers add up to less than ``maximumSize`` even if every character is escaped.
     enum Limit {
@@ -68,9 +68,11 @@ struct LogLine {
 
     /// Appends a text without quotes if it can be told apart without them.
     mutating func appendToken(_ text: String, limit: Int) {
-        let needsQuotes = text.isEmpty || text.utf8.contains { byte in
-            byte <= 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "=") || byte == UInt8(ascii: "\\")
-        }
+        let needsQuotes =
+            text.isEmpty
+            || text.utf8.contains { byte in
+                byte <= 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "=") || byte == UInt8(ascii: "\\")
+            }
         if needsQuotes {
             self.appendJSON(text, limit: limit)
         } else {
@@ -87,7 +89,8 @@ struct LogLine {
         self.bytes.append(UInt8(ascii: "\""))
     }
 
-    /// Appends a metadata value as JSON, a dictionary in the order of its keys; gives up in the middle when the line is full.
+    /// Appends a metadata value as JSON, a dictionary in the order of its keys; gives up in the middle when the line is
+    /// full.
     mutating func appendJSON(_ value: Logger.MetadataValue, depth: Int = 1) {
         switch value {
         case .string(let text):
@@ -170,8 +173,8 @@ struct LogLine {
         return false
     }
 
-    /// The code unit to escape at a place in a text, if there is one, and how many bytes it takes there: control characters (C0, C1, DEL),
-    /// the line separators U+2028 and U+2029, and for JSON the quote and the backslash.
+    /// The code unit to escape at a place in a text, if there is one, and how many bytes it takes there: control characters
+    /// (C0, C1, DEL), the line separators U+2028 and U+2029, and for JSON the quote and the backslash.
     @inline(__always)
     private static func escape(
         in text: UnsafeBufferPointer<UInt8>,

@@ -7,8 +7,9 @@ import Logging
 
 /// The queue of a ``LogWriter`` and the thread that empties it.
 ///
-///     idle ◀── nothing left ──▶ writing ──▶ broken    (nobody reads any more)
-///       └────────── close ──────────┴─────▶ closed    (once everything is written)
+///     idle ──a line, close──▶ writing ──the reader left──▶ broken
+///       ▲                     │     │
+///       └──all is written─────┘     └──all is written, and closed──▶ the thread ends
 ///
 /// Apart from the writer so that the thread keeps only the pump alive: when the writer goes, the pump is told to finish.
 /// The lock is held for memory operations alone, never for a `write(2)`: whoever logs or flushes can always take it.
@@ -115,14 +116,17 @@ final class LogPump: Sendable {
         var thread = pthread_t()
         // The thread owns this reference to the pump and gives it back when it starts.
         let pump = Unmanaged.passRetained(self).toOpaque()
-        let failure = pthread_create(&thread, nil, { argument in
-            guard let argument else { return nil }
-            // The one counterpart of `passRetained` above.
-            let pump = Unmanaged<LogPump>.fromOpaque(argument).takeRetainedValue()
-            pump.run()
-            return nil
-        }, pump)
-        precondition(failure == 0, "The thread that writes the log cannot be started: error \(failure) of pthread_create.")
+        let failure = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                // The one counterpart of `passRetained` above.
+                let pump = Unmanaged<LogPump>.fromOpaque(argument).takeRetainedValue()
+                pump.run()
+                return nil
+            }, pump)
+        precondition(
+            failure == 0, "The thread that writes the log cannot be started: error \(failure) of pthread_create.")
         pthread_detach(thread)
     }
 
@@ -187,8 +191,8 @@ final class LogPump: Sendable {
         }
     }
 
-    /// `SIGPIPE` goes to the thread that wrote: blocked here, it can never end the process, and the write reports `EPIPE`. Other
-    /// signals stay: Swift's crash reports stop every thread with one.
+    /// `SIGPIPE` goes to the thread that wrote: blocked here, it can never end the process, and the write reports `EPIPE`.
+    /// Other signals stay: Swift's crash reports stop every thread with one.
     private static func blockSIGPIPE() {
         var signals = sigset_t()
         sigemptyset(&signals)

@@ -5,8 +5,8 @@ import Logging
 
 /// The lines that wait for the writer thread, at most so many bytes of them, and what had to be dropped.
 ///
-/// Lines are packed into chunks as they arrive, so that one chunk is one `write(2)` and no line is copied twice. What the writer
-/// has taken counts until it reports it done: the limit holds for everything that is not yet written.
+/// Lines are packed into chunks as they arrive, so that one chunk is one `write(2)` and no line is copied twice. What the
+/// writer has taken counts until it reports it done: the limit holds for everything that is not yet written.
 struct LogQueue {
     /// Whole lines, each with its newline.
     struct Chunk {

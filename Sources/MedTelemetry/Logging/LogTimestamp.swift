@@ -23,7 +23,8 @@ struct LogTimestamp {
         let moment = min(max(unixMilliseconds, Self.printable.lowerBound), Self.printable.upperBound)
         let timeOfDay = (moment % Self.millisecondsPerDay + Self.millisecondsPerDay) % Self.millisecondsPerDay
         self.milliseconds = Int(timeOfDay)
-        (self.year, self.month, self.day) = Self.civil(daysSince1970: Int((moment - timeOfDay) / Self.millisecondsPerDay))
+        (self.year, self.month, self.day) = Self.civil(
+            daysSince1970: Int((moment - timeOfDay) / Self.millisecondsPerDay))
     }
 
     /// Appends the date and the time of day.

@@ -5,8 +5,8 @@ public import Logging
 
 /// Where finished log lines go: a bounded queue, and one thread that writes it to a file descriptor.
 ///
-/// Nobody who logs ever waits for whoever reads the log. When the reader stops, lines gather up to the capacity; then those below
-/// `error` are dropped, and the others too once the reserve is used up. When the reader goes on, one warning says how
+/// Nobody who logs ever waits for whoever reads the log. When the reader stops, lines gather up to the capacity; then those
+/// below `error` are dropped, and the others too once the reserve is used up. When the reader goes on, one warning says how
 /// many are missing (`Log lines dropped`, in the format of the first ``StructuredLogHandler`` that was given this writer).
 /// When the reader is gone for good (`EPIPE`, `EBADF`), everything is dropped, and counted.
 ///

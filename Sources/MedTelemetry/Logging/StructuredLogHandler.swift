@@ -5,10 +5,10 @@ public import Logging
 
 /// The log handler of a server: one record, one line, handed to a ``LogWriter`` that never makes the caller wait.
 ///
-/// What the line promises: it is one line of valid UTF-8 (and valid JSON, in that format) of at most 64 KiB, whatever the record holds.
-/// Messages over 16 KiB and metadata values over 4 KiB are cut with the mark `…[cut]`; metadata for which there is no room is left out, which
-/// `labels.truncated` tells. Of an error that comes with the record, only the type is written: its description could hold
-/// a patient's data.
+/// What the line promises: it is one line of valid UTF-8 (and valid JSON, in that format) of at most 64 KiB, whatever the
+/// record holds. Messages over 16 KiB and metadata values over 4 KiB are cut with the mark `…[cut]`; metadata for which
+/// there is no room is left out, which `labels.truncated` tells. Of an error that comes with the record, only the type is
+/// written: its description could hold a patient's data.
 ///
 /// ```swift
 /// let writer = LogWriter()
@@ -75,10 +75,16 @@ public struct StructuredLogHandler: LogHandler {
             time: self.now(),
             level: event.level,
             message: event.message.description,
-            errorType: event.error.map { String(reflecting: type(of: $0)) },
+            errorType: event.error.map(Self.typeName),
             metadata: self.metadata(for: event)
         )
         self.writer.write(self.layout.line(for: record), level: event.level)
+    }
+
+    /// `Module.Outer.Inner`, without the `(unknown context at $7f…)` of a private type: the address changes with every start.
+    private static func typeName(of error: any Error) -> String {
+        String(reflecting: type(of: error)).split(separator: ".").filter { !$0.hasPrefix("(unknown context") }
+            .joined(separator: ".")
     }
 
     /// What the caller says beats what the context says beats what the logger carries.
@@ -89,7 +95,9 @@ public struct StructuredLogHandler: LogHandler {
         metadata.reserveCapacity(explicit.count + provided.count + self.metadata.count)
         metadata.append(contentsOf: explicit)
         for field in provided where explicit[field.key] == nil { metadata.append(field) }
-        for field in self.metadata where explicit[field.key] == nil && provided[field.key] == nil { metadata.append(field) }
+        for field in self.metadata where explicit[field.key] == nil && provided[field.key] == nil {
+            metadata.append(field)
+        }
         return metadata
     }
 }

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Foundation
-import Synchronization
 
 /// A process started from nothing but what the test says: its environment, its folder, default signal handling, no
 /// inherited descriptors.
@@ -27,15 +26,11 @@ package final class ChildProcess: Sendable {
     private let state = Watched(State())
     private let inputEnd: Int32?
 
-    /// Held from the making of the pipes to the start of the process: a process that another thread starts in between would
-    /// inherit their ends, and an output would not end before that process does.
-    private static let starting = Mutex(())
-
     /// Starts `executable` (a path, or a name to look up in the `PATH` of `environment`) in `folder`.
     ///
     /// - Parameters:
-    ///   - input: What it finds on its standard input (a few lines at most), which then stays open. `nil`: there is none.
-    ///   - readsOutput: Without it nobody reads the standard output, whose pipe holds 4 KiB, until ``resumeReading()``.
+    ///   - input: What it finds on its standard input (a few lines at most), which then stays open; `nil` for none.
+    ///   - readsOutput: Without it nobody reads the standard output, whose pipe holds 4 KiB.
     package init(
         _ executable: String,
         _ arguments: [String],
@@ -44,8 +39,9 @@ package final class ChildProcess: Sendable {
         input: String? = nil,
         readsOutput: Bool = true
     ) throws {
-        let started = try Self.starting.withLock { _ in
-            try Self.start(executable, arguments, environment: environment, folder: folder, input: input, readsOutput: readsOutput)
+        let started = try SpawnThread.shared.run {
+            try Self.start(
+                executable, arguments, environment: environment, folder: folder, input: input, readsOutput: readsOutput)
         }
         self.identifier = started.identifier
         self.inputEnd = started.input
@@ -65,7 +61,7 @@ package final class ChildProcess: Sendable {
         }
     }
 
-    /// Waits until the process has ended and, unless reading is paused, everything it wrote is read.
+    /// Waits until the process has ended.
     package func waitForExit() async throws -> Exit {
         try await self.state.wait(for: "process \(self.identifier) to end") { $0.isReaped ? $0.exit : nil }
     }
@@ -87,8 +83,6 @@ package final class ChildProcess: Sendable {
 
     /// Stops reading its standard output, whose pipe then fills.
     package func pauseReading() { self.output.pause() }
-    /// Reads its standard output again.
-    package func resumeReading() { self.output.resume() }
 
     /// Closes the reading end of its standard output, once it writes the next time.
     package func abandonReading() { self.output.abandon() }
@@ -116,7 +110,9 @@ package final class ChildProcess: Sendable {
     }
 
     private func killWhenPatienceEnds() {
-        DispatchQueue.global().asyncAfter(deadline: .now() + TestPatience.processSeconds) { [weak self] in self?.send(SIGKILL) }
+        DispatchQueue.global().asyncAfter(deadline: .now() + TestPatience.processSeconds) { [weak self] in
+            self?.send(SIGKILL)
+        }
     }
 
     private static func start(
@@ -146,8 +142,9 @@ package final class ChildProcess: Sendable {
             if let source { close(source.readEnd) }
         }
         do {
-            // `env` enters the folder and then becomes the executable, under the same process identifier.
-            let identifier = try self.spawn(["/usr/bin/env", "-C", folder.path, executable] + arguments, environment, &actions)
+            // `env` enters the folder, `setpriv` has the process die with us; both then become the executable.
+            let launcher = ["/usr/bin/env", "-C", folder.path, "setpriv", "--pdeathsig", "KILL"]
+            let identifier = try self.spawn(launcher + [executable] + arguments, environment, &actions)
             return (identifier, source?.writeEnd, output.readEnd, errors.readEnd)
         } catch {
             close(output.readEnd)
@@ -177,7 +174,8 @@ package final class ChildProcess: Sendable {
         let environmentPointers = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for pointer in argumentPointers + environmentPointers { free(pointer) } }
         var identifier: pid_t = 0
-        let result = posix_spawn(&identifier, arguments[0], &actions, &attributes, argumentPointers, environmentPointers)
+        let result = posix_spawn(
+            &identifier, arguments[0], &actions, &attributes, argumentPointers, environmentPointers)
         guard result == 0 else { throw HarnessError.system("Starting \(arguments[0])", result) }
         return identifier
     }

@@ -30,11 +30,13 @@ package indirect enum OrderedJSON: Sendable, Equatable {
         return members.first { $0.key == key }?.value
     }
 
-    /// The value behind a dotted path, whether the text nests it (`{"log":{"level":…}}`) or not (`{"log.level":…}`).
+    /// The value behind a dotted path, whether the text nests it, `{"log":{"level":…}}`, or not, `{"log.level":…}`.
     package func value(at path: String) -> OrderedJSON? {
         if let value = self[path] { return value }
         for index in path.indices where path[index] == "." {
-            if let found = self[String(path[..<index])]?.value(at: String(path[path.index(after: index)...])) { return found }
+            if let found = self[String(path[..<index])]?.value(at: String(path[path.index(after: index)...])) {
+                return found
+            }
         }
         return nil
     }
@@ -45,7 +47,7 @@ package indirect enum OrderedJSON: Sendable, Equatable {
         return members.map(\.key)
     }
 
-    /// The paths of every key, depth first in the order of the text: `checks`, `checks.database`, `checks.database.status`, …
+    /// The paths of all keys, depth first in the order of the text: `checks`, `checks.database`, and so on.
     package var keyPaths: [String] {
         guard case .object(let members) = self else { return [] }
         return members.flatMap { member in
@@ -144,7 +146,9 @@ extension OrderedJSON {
                 self.position += 1
                 switch byte {
                 case UInt8(ascii: "\""):
-                    guard let string = String(validating: text, as: UTF8.self) else { throw self.malformed("not UTF-8") }
+                    guard let string = String(validating: text, as: UTF8.self) else {
+                        throw self.malformed("not UTF-8")
+                    }
                     return string
                 case UInt8(ascii: "\\"): text += try self.escape()
                 case ..<0x20: throw self.malformed("a control character in a string")
@@ -171,7 +175,9 @@ extension OrderedJSON {
                     try self.expect("u")
                     units.append(try self.codeUnit())
                 }
-                guard let text = String(validating: units, as: UTF16.self) else { throw self.malformed("half a surrogate pair") }
+                guard let text = String(validating: units, as: UTF16.self) else {
+                    throw self.malformed("half a surrogate pair")
+                }
                 return Array(text.utf8)
             default: throw self.malformed("an unknown escape")
             }
@@ -187,7 +193,8 @@ extension OrderedJSON {
         }
 
         private mutating func number() throws -> String {
-            let digits = String(decoding: self.bytes[self.position...].prefix { "+-.eE0123456789".utf8.contains($0) }, as: UTF8.self)
+            let digits = String(
+                decoding: self.bytes[self.position...].prefix { "+-.eE0123456789".utf8.contains($0) }, as: UTF8.self)
             guard digits.wholeMatch(of: /-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/) != nil else {
                 throw self.malformed("neither a value nor a number")
             }
@@ -218,7 +225,8 @@ extension OrderedJSON {
         }
 
         private func malformed(_ what: String) -> HarnessError {
-            HarnessError(.malformed, "Not JSON at byte \(self.position): \(what) in: \(String(decoding: self.bytes.prefix(400), as: UTF8.self))")
+            let text = String(decoding: self.bytes.prefix(400), as: UTF8.self)
+            return HarnessError(.malformed, "Not JSON at byte \(self.position): \(what) in: \(text)")
         }
     }
 }

@@ -64,7 +64,9 @@ final class OutputCollector: Sendable {
     func abandon() { self.state.update { $0.isAbandoned = true } }
 
     /// Waits until `body` finds what it looks for among the lines; `nil` once the output has ended without it.
-    func wait<Found: Sendable>(for what: String, until body: @escaping @Sendable ([String]) -> Found?) async throws -> Found? {
+    func wait<Found: Sendable>(for what: String, until body: @escaping @Sendable ([String]) -> Found?) async throws
+        -> Found?
+    {
         try await self.state.wait(for: what) { state -> Found?? in
             if let found = body(Self.lines(of: state)) { return .some(found) }
             return state.isAtEnd ? .some(nil) : nil

@@ -26,7 +26,9 @@ package final class RawClient: Sendable {
     /// Connects to a port of this machine, by IPv4 unless told otherwise.
     ///
     /// - Parameter receiveBuffer: A small one makes the server's writes wait for this client's reads.
-    package static func connect(port: Int, host: String = "127.0.0.1", receiveBuffer: Int32? = nil) async throws -> RawClient {
+    package static func connect(port: Int, host: String = "127.0.0.1", receiveBuffer: Int32? = nil) async throws
+        -> RawClient
+    {
         try await onThread { try self.connectBlocking(port: port, host: host, receiveBuffer: receiveBuffer) }
     }
 
@@ -77,7 +79,7 @@ package final class RawClient: Sendable {
 
     /// Receives one answer: its head, and its body as far as it comes.
     ///
-    /// An answer that is cut off in its body is returned with `isComplete` false; one that is cut off earlier is an error.
+    /// An answer that is cut off in its body is returned, with `isComplete` false; cut off earlier, it is an error.
     package func response(to method: String = "GET") async throws -> RawResponse {
         try await onThread { try self.responseBlocking(to: method) }
     }
@@ -105,7 +107,8 @@ package final class RawClient: Sendable {
     package func ending() async throws -> Ending {
         let (bytes, ending) = try await self.remainder()
         guard bytes.isEmpty else {
-            throw HarnessError(.malformed, "Unexpected before the end: \(String(decoding: bytes.prefix(400), as: UTF8.self))")
+            throw HarnessError(
+                .malformed, "Unexpected before the end: \(String(decoding: bytes.prefix(400), as: UTF8.self))")
         }
         return ending
     }
@@ -197,7 +200,8 @@ extension RawClient {
             switch errno {
             case EINTR: continue
             case ECONNRESET, EPIPE: return .reset
-            case EAGAIN: throw HarnessError(.nothingCame, "Nothing came over the connection for \(Int(TestPatience.seconds)) s.")
+            case EAGAIN:
+                throw HarnessError(.nothingCame, "Nothing came over the connection for \(Int(TestPatience.seconds)) s.")
             case let number: throw HarnessError.system("recv", number)
             }
         }
@@ -244,7 +248,9 @@ extension RawClient {
             case .length(let count):
                 while response.body.count < count {
                     response.body += self.take(count - response.body.count)
-                    if response.body.count < count, let ending = try self.receiveBlocking() { throw self.cutOff(ending) }
+                    if response.body.count < count, let ending = try self.receiveBlocking() {
+                        throw self.cutOff(ending)
+                    }
                 }
             case .chunked:
                 while try self.chunkBlocking(into: &response.body) {}

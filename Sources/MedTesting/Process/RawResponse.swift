@@ -43,17 +43,24 @@ package struct RawResponse: Sendable, CustomStringConvertible {
         self.framing = try Self.framing(status: Self.status(of: self.statusLine), fields: self.fields, method: method)
     }
 
-    private static func framing(status: Int, fields: [(name: String, value: String)], method: String) throws -> Framing {
+    private static func framing(status: Int, fields: [(name: String, value: String)], method: String) throws -> Framing
+    {
         if method == "HEAD" || status < 200 || status == 204 || status == 304 { return .none }
         let codings = fields.filter { $0.name.lowercased() == "transfer-encoding" }
         let lengths = fields.filter { $0.name.lowercased() == "content-length" }
-        guard codings.count + lengths.count <= 1 else { throw HarnessError(.malformed, "Framing told twice: \(fields)") }
+        guard codings.count + lengths.count <= 1 else {
+            throw HarnessError(.malformed, "Framing told twice: \(fields)")
+        }
         if let coding = codings.first {
-            guard coding.value == "chunked" else { throw HarnessError(.malformed, "Transfer-Encoding: \(coding.value)") }
+            guard coding.value == "chunked" else {
+                throw HarnessError(.malformed, "Transfer-Encoding: \(coding.value)")
+            }
             return .chunked
         }
         if let length = lengths.first {
-            guard let count = Int(length.value), count >= 0 else { throw HarnessError(.malformed, "Content-Length: \(length.value)") }
+            guard let count = Int(length.value), count >= 0 else {
+                throw HarnessError(.malformed, "Content-Length: \(length.value)")
+            }
             return .length(count)
         }
         return .untilEnd

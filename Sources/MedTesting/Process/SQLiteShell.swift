@@ -15,7 +15,8 @@ package final class SQLiteShell: Sendable {
 
     /// Opens `file` and locks it against everyone else, readers included, until ``release()``.
     package static func lock(_ file: URL) async throws -> SQLiteShell {
-        let shell = try SQLiteShell(file, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; SELECT count(*) FROM sqlite_schema;")
+        let shell = try SQLiteShell(
+            file, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; SELECT count(*) FROM sqlite_schema;")
         return try await shell.ready()
     }
 
@@ -35,7 +36,9 @@ package final class SQLiteShell: Sendable {
     }
 
     private func ready() async throws -> SQLiteShell {
-        let held = try await self.process.output.wait(for: "sqlite3 to hold its lock") { $0.contains("held") ? true : nil }
+        let held = try await self.process.output.wait(for: "sqlite3 to hold its lock") {
+            $0.contains("held") ? true : nil
+        }
         guard held == true else { throw HarnessError(.system, "sqlite3 failed: \(self.process.errorText)") }
         return self
     }

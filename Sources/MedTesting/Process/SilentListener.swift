@@ -20,7 +20,8 @@ package final class SilentListener: Sendable {
         let result = withUnsafeMutablePointer(to: &address) { pointer in
             // The socket calls take every kind of address as a `sockaddr`, told apart by their family.
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && listen(descriptor, 16) == 0 && getsockname(descriptor, $0, &size) == 0
+                bind(descriptor, $0, length) == 0 && listen(descriptor, 16) == 0
+                    && getsockname(descriptor, $0, &size) == 0
             }
         }
         guard result else { throw HarnessError.system("Listening", errno) }

@@ -14,7 +14,7 @@ package enum TestPatience {
     package static let processSeconds = 150.0
 }
 
-/// Runs blocking work on a thread of its own, so that the tests' cooperative pool (two threads on a small machine) stays free.
+/// Runs blocking work on a thread of its own: the tests' cooperative pool has two threads on a small machine.
 package func onThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in
         Thread.detachNewThread { continuation.resume(with: Result(catching: work)) }

@@ -15,7 +15,8 @@ package func runTool(_ name: String, _ arguments: [String]) async throws -> Stri
     let exit = try await process.waitForExit()
     try await process.waitForOutput()
     guard exit == .code(0) else {
-        throw HarnessError(.system, "\(name) \(arguments.joined(separator: " ")) ended with \(exit): \(process.errorText)")
+        throw HarnessError(
+            .system, "\(name) \(arguments.joined(separator: " ")) ended with \(exit): \(process.errorText)")
     }
     return process.outputText
 }

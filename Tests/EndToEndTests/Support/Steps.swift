@@ -22,7 +22,7 @@ extension ServerProcess {
     /// The fixed sentences of the shutdown, in the order in which they were logged.
     var sentences: [String] { self.messages.filter(Sentence.all.contains) }
 
-    /// Gives the server time to parse what earlier connections have sent: it accepts in order, and answers these after them.
+    /// Gives the server time to parse what earlier connections have sent: it accepts in order.
     func settle() async throws {
         for _ in 0..<32 { _ = try await self.get("/live") }
         try await Task.sleep(for: .milliseconds(100))
@@ -129,7 +129,9 @@ func mount(_ name: String, kilobytes: Int) async throws -> TemporaryMount {
 func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
     let limit = Date(timeIntervalSinceNow: TestPatience.seconds)
     while try await !condition() {
-        guard Date() < limit else { throw HarnessError(.nothingCame, "Waited \(Int(TestPatience.seconds)) s until \(what).") }
+        guard Date() < limit else {
+            throw HarnessError(.nothingCame, "Waited \(Int(TestPatience.seconds)) s until \(what).")
+        }
         try await Task.sleep(for: .milliseconds(50))
     }
 }

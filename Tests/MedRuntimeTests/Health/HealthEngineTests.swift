@@ -41,7 +41,6 @@ import Testing
         while runs.load(ordering: .relaxed) < 5 { try await Task.sleep(for: .milliseconds(1)) }
         running.cancel()
         try await running.value
-        #expect(engine.snapshot.status == .healthy)
     }
 
     @Test func `looking at the snapshot runs no check`() async {
@@ -90,11 +89,16 @@ import Testing
         #expect(runs.load(ordering: .relaxed) == 1)
         #expect(cancelled.load(ordering: .relaxed) == 1)
         gate.continuation.finish()
-        while engine.snapshot.status != .healthy { await engine.runNow("thing") }
+        while engine.snapshot.status != .healthy {
+            try await Task.sleep(for: .milliseconds(1))
+            await engine.runNow("thing")
+        }
         #expect(runs.load(ordering: .relaxed) >= 2)
     }
 
-    @Test func `a run that is asked for while another is on its way comes after it, and nobody is called unanswered`() async {
+    @Test func `a run that is asked for while another is on its way comes after it, and nobody is called unanswered`()
+        async
+    {
         let runs = Atomic<Int>(0)
         let log = RecordedLog()
         let engine = HealthEngine(

@@ -60,7 +60,10 @@ import Testing
         let probes = await self.probes(
             [
                 ("database", .required, self.database),
-                ("encryption", .requiredUnlisted, HealthReport(status: .healthy, details: [("enabled", .boolean(false))])),
+                (
+                    "encryption", .requiredUnlisted,
+                    HealthReport(status: .healthy, details: [("enabled", .boolean(false))])
+                ),
                 ("queue", .required, HealthReport(status: .healthy)),
             ],
             prepare: self.serve

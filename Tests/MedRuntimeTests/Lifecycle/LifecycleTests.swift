@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import Dispatch
 import Logging
 import MedTesting
 import Synchronization
@@ -133,13 +134,13 @@ import Testing
 
     @Test func `the deadline ends it with 1 although the conductor is stuck`() async {
         let fixture = Fixture(deadline: .milliseconds(20))
-        let stuck = Mutex(true)
+        let gate = DispatchSemaphore(value: 0)
         fixture.lifecycle.onPhase { phase in
-            while phase == .draining, stuck.withLock({ $0 }) {}
+            if phase == .draining { gate.wait() }
         }
         fixture.lifecycle.stop(.sigterm)
         #expect(await fixture.exitCode() == 1)
-        stuck.withLock { $0 = false }
+        gate.signal()
     }
 
     @Test func `a second signal ends it with 2 while work is in flight`() async {

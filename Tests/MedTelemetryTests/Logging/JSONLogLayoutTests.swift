@@ -46,7 +46,8 @@ import Testing
     @Test func `the fields come in their order, then the metadata by its keys`() throws {
         let metadata: Logger.Metadata = ["trace.id": "abc", "a": "1", "http.request.id": "x"]
         #expect(
-            try self.line("Draining", metadata: metadata) == #"{"@timestamp":"2025-10-27T05:34:00.000Z","log.level":"notice","#
+            try self.line("Draining", metadata: metadata)
+                == #"{"@timestamp":"2025-10-27T05:34:00.000Z","log.level":"notice","#
                 + #""message":"Draining","ecs.version":"8.11","service.name":"med","service.version":"1.2.3","#
                 + #""service.environment":"test","event.dataset":"med.log","log.logger":"server","#
                 + #""a":"1","http.request.id":"x","trace.id":"abc"}"#
@@ -61,7 +62,8 @@ import Testing
 
     @Test func `metadata can name another data set`() throws {
         let line = try self.line(metadata: ["event.dataset": "med.access", "a": "1"])
-        #expect(line.contains(#""service.environment":"test","event.dataset":"med.access","log.logger":"server","a":"1"}"#))
+        #expect(
+            line.contains(#""service.environment":"test","event.dataset":"med.access","log.logger":"server","a":"1"}"#))
     }
 
     @Test func `a data set that is not a text does not replace the usual one`() throws {
@@ -90,7 +92,9 @@ import Testing
     }
 
     @Test func `the type of an error stands before the metadata and keeps its name`() throws {
-        #expect(try self.line(errorType: "Some.Error", metadata: ["a": "1"]).hasSuffix(#","error.type":"Some.Error","a":"1"}"#))
+        #expect(
+            try self.line(errorType: "Some.Error", metadata: ["a": "1"]).hasSuffix(
+                #","error.type":"Some.Error","a":"1"}"#))
         #expect(try self.line(metadata: ["error.type": "mine"]).hasSuffix(#","error.type":"mine"}"#))
         #expect(
             try self.line(errorType: "Some.Error", metadata: ["error.type": "mine"])
@@ -109,11 +113,13 @@ import Testing
     }
 
     @Test(arguments: [
-        "\"", "\\", "\"\\\"\\\\", "\\n", "/", "\u{7F}", "\u{80}", "\u{85}", "\u{9B}31m", "\u{9F}", "\u{A0}", "\u{2028}", "\u{2029}", "\u{2027}\u{202A}",
+        "\"", "\\", "\"\\\"\\\\", "\\n", "/", "\u{7F}", "\u{80}", "\u{85}", "\u{9B}31m", "\u{9F}", "\u{A0}", "\u{2028}",
+        "\u{2029}", "\u{2027}\u{202A}",
         "…", "é", "e\u{301}", "Grüße", "日本語", "👩‍👩‍👧‍👦", "🇨🇭", "a\u{FEFF}", "\u{FFFD}", "\u{10FFFF}", "\r\n", "", " ",
     ])
     func `a text comes back as it was`(text: String) throws {
-        // By bytes: `==` would also accept another spelling of the same characters. (Foundation drops U+FEFF where a text begins.)
+        // By bytes: `==` would also accept another spelling of the same characters. No U+FEFF at the beginning: Foundation
+        // drops it there.
         for text in [text, "before\(text)after", "\(text)\(text)"] {
             #expect(try Array(self.message(text).utf8) == Array(text.utf8))
             #expect(try (self.value(.string(text)) as? String).map { Array($0.utf8) } == Array(text.utf8))
@@ -129,7 +135,9 @@ import Testing
 
     @Test func `dictionaries and arrays become objects and arrays`() throws {
         let value: Logger.MetadataValue = ["z": ["1", ["b": "\"", "a": []]], "a": [:], "m": .stringConvertible(42)]
-        #expect(try self.line(metadata: ["key": value]).hasSuffix(#","key":{"a":{},"m":"42","z":["1",{"a":[],"b":"\""}]}}"#))
+        #expect(
+            try self.line(metadata: ["key": value]).hasSuffix(#","key":{"a":{},"m":"42","z":["1",{"a":[],"b":"\""}]}}"#)
+        )
     }
 
     private func nested(_ depth: Int, inArrays: Bool) -> Logger.MetadataValue {
@@ -137,8 +145,11 @@ import Testing
     }
 
     @Test func `eight levels are shown, and what is below is an ellipsis`() throws {
-        #expect(try self.line(metadata: ["key": self.nested(8, inArrays: true)]).hasSuffix(#""key":[[[[[[[["leaf"]]]]]]]]}"#))
-        #expect(try self.line(metadata: ["key": self.nested(9, inArrays: true)]).hasSuffix(#""key":[[[[[[[["…"]]]]]]]]}"#))
+        #expect(
+            try self.line(metadata: ["key": self.nested(8, inArrays: true)]).hasSuffix(
+                #""key":[[[[[[[["leaf"]]]]]]]]}"#))
+        #expect(
+            try self.line(metadata: ["key": self.nested(9, inArrays: true)]).hasSuffix(#""key":[[[[[[[["…"]]]]]]]]}"#))
         let objects = String(repeating: #"{"k":"#, count: 8) + #""…""# + String(repeating: "}", count: 8)
         #expect(try self.line(metadata: ["key": self.nested(500, inArrays: false)]).hasSuffix(#""key":\#(objects)}"#))
     }
@@ -190,7 +201,8 @@ import Testing
         let text = String(repeating: text, count: 16_384 / text.utf8.count)
         let service = LogService(name: text, version: text, environment: text, instanceID: text)
         let layout = JSONLogLayout(label: text, service: service)
-        let fields = try fields(self.line(text, errorType: text, metadata: ["event.dataset": .string(text), "a": .string(text)], layout: layout))
+        let metadata: Logger.Metadata = ["event.dataset": .string(text), "a": .string(text)]
+        let fields = try fields(self.line(text, errorType: text, metadata: metadata, layout: layout))
         let message = try #require(fields["message"] as? String)
         #expect(message == text || message.hasSuffix("…[cut]"))
         #expect(Set(fields.keys).isSuperset(of: ["service.node.name", "log.logger", "error.type"]))
@@ -215,7 +227,9 @@ import Testing
         let fixed = try self.line(metadata: ["a": .array([]), "b": .array([])]).utf8.count
         // Arrays of one-letter strings: four bytes each, less one comma.
         func value(ofSize size: Int) -> Logger.MetadataValue {
-            .array([.string(String(repeating: "x", count: size % 4 + 1))] + (0..<(size - size % 4) / 4 - 1).map { _ in "x" })
+            .array(
+                [.string(String(repeating: "x", count: size % 4 + 1))]
+                    + (0..<(size - size % 4) / 4 - 1).map { _ in "x" })
         }
         // The limit, less its newline and the mark that may have to follow.
         let room = 65_536 - 1 - #","labels.truncated":true"#.utf8.count - fixed
@@ -234,12 +248,14 @@ import Testing
             .array(Array(repeating: .array(Array(repeating: "element", count: 1000)), count: 1000)),
         ]
         for value in values {
-            #expect(try self.line(metadata: ["a": "kept", "b": value]).hasSuffix(#","a":"kept","labels.truncated":true}"#))
+            #expect(
+                try self.line(metadata: ["a": "kept", "b": value]).hasSuffix(#","a":"kept","labels.truncated":true}"#))
         }
     }
 
     @Test func `a key is cut as well`() throws {
         let key = String(repeating: "k", count: 1_000_000)
-        #expect(try fields(self.line(metadata: ["a": "kept", key: "value"])).keys.contains(key.prefix(32_768) + "…[cut]"))
+        #expect(
+            try fields(self.line(metadata: ["a": "kept", key: "value"])).keys.contains(key.prefix(32_768) + "…[cut]"))
     }
 }

@@ -61,7 +61,8 @@ import Testing
                     await onThread {
                         let logger = self.logger(writer)
                         for number in 0..<10_000 {
-                            logger.info("Concurrent \"line\"", metadata: ["thread": "\(thread)", "number": "\(number)"])
+                            logger.info(
+                                "Concurrent \"line\"", metadata: ["thread": "\(thread)", "number": "\(number)"])
                         }
                     }
                 }
@@ -84,7 +85,9 @@ import Testing
 
     // MARK: A reader that stops
 
-    @Test func `with a full pipe callers go on, errors are kept, and the reader learns how many lines are missing`() async throws {
+    @Test func `with a full pipe callers go on, errors are kept, and the reader learns how many lines are missing`()
+        async throws
+    {
         let pipe = try TestPipe()
         pipe.fill()
         let writer = LogWriter(fileDescriptor: pipe.writeEnd, capacity: 100_000, reserve: 50_000)
@@ -98,7 +101,9 @@ import Testing
         #expect(writer.droppedLineCount == droppedInformation)
 
         let output = try await self.output(of: pipe, after: writer).map { try fields($0) }
-        let numbers = { (message: String) in output.filter { $0["message"] as? String == message }.map { $0["number"] as? String } }
+        let numbers = { (message: String) in
+            output.filter { $0["message"] as? String == message }.map { $0["number"] as? String }
+        }
         #expect(numbers("Information") == (0..<5000 - droppedInformation).map { "\($0)" })
         #expect(numbers("Error") == (0..<100).map { "\($0)" })
         #expect(numbers("Critical") == (0..<100).map { "\($0)" })
@@ -242,7 +247,8 @@ import Testing
             let pipe = try TestPipe()
             pipe.closeReadEnd()
             let service = LogService(name: "med", version: "1", environment: "test")
-            let writers = [pipe.writeEnd, open("/dev/full", O_WRONLY), open("/dev/null", O_RDONLY)].map { LogWriter(fileDescriptor: $0) }
+            let descriptors = [pipe.writeEnd, open("/dev/full", O_WRONLY), open("/dev/null", O_RDONLY)]
+            let writers = descriptors.map { LogWriter(fileDescriptor: $0) }
             for writer in writers {
                 let logger = Logger(label: "test") { label in
                     StructuredLogHandler(label: label, writer: writer, format: .json, service: service)
@@ -258,8 +264,8 @@ import Testing
             var after = rusage()
             getrusage(RUSAGE_SELF.rawValue, &after)
             // A thread that never rests uses all of the half second; one that rests a little, comes back hundreds of times.
-            let used = (after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1_000_000 + after.ru_utime.tv_usec - before.ru_utime.tv_usec
-            #expect(used < 100_000)
+            let seconds = after.ru_utime.tv_sec - before.ru_utime.tv_sec
+            #expect(seconds * 1_000_000 + after.ru_utime.tv_usec - before.ru_utime.tv_usec < 100_000)
             #expect(after.ru_nvcsw - before.ru_nvcsw < 100)
             #expect(writers.map(\.droppedLineCount) == [1, 1, 1])
         }

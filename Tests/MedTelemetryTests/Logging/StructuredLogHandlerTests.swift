@@ -81,9 +81,8 @@ import Testing
                 logger.error("Request failed", error: PatientError())
             }
             let line = try #require(lines.first)
-            #expect(line.contains("error.type"))
-            #expect(line.contains("MedTelemetryTests.StructuredLogHandlerTests"))
-            #expect(line.contains("PatientError"))
+            let name = "MedTelemetryTests.StructuredLogHandlerTests.PatientError"
+            #expect(line.contains(format == .json ? #","error.type":"\#(name)"}"# : "error.type=\(name)"))
             #expect(!line.contains("Ada"))
             #expect(!line.contains("fever"))
         }
@@ -136,7 +135,10 @@ import Testing
         let before = Date()
         let lines = try await self.lines { writer in
             let service = LogService(name: "med", version: "1", environment: "test")
-            Logger(label: "test") { StructuredLogHandler(label: $0, writer: writer, format: .json, service: service) }.info("Message")
+            let logger = Logger(label: "test") {
+                StructuredLogHandler(label: $0, writer: writer, format: .json, service: service)
+            }
+            logger.info("Message")
         }
         let line = try #require(lines.first)
         let timestamp = try #require(try fields(line)["@timestamp"] as? String)
@@ -151,6 +153,7 @@ import Testing
             logger.info("\(String(repeating: "x", count: 1_000_000))")
             logger.info("Next")
         }
-        #expect(try lines.map { try (fields($0)["message"] as? String)?.utf8.count } == [16_384 + "…[cut]".utf8.count, 4])
+        #expect(
+            try lines.map { try (fields($0)["message"] as? String)?.utf8.count } == [16_384 + "…[cut]".utf8.count, 4])
     }
 }

@@ -79,7 +79,8 @@ func onThread<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async 
 
 /// The lines of an output, whose last one is complete.
 func lines(_ bytes: [UInt8]) throws -> [String] {
-    var lines = try #require(String(validating: bytes, as: UTF8.self)).split(separator: "\n", omittingEmptySubsequences: false)
+    var lines = try #require(String(validating: bytes, as: UTF8.self)).split(
+        separator: "\n", omittingEmptySubsequences: false)
     #expect(lines.popLast() == "")
     return lines.map(String.init)
 }

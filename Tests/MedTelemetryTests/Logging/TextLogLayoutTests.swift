@@ -34,17 +34,19 @@ import Testing
         )
     }
 
-    @Test(arguments: zip(
-        Logger.Level.allCases,
-        ["TRACE   M", "DEBUG   M", "INFO    M", "NOTICE  M", "WARNING M", "ERROR   M", "CRITICAL M"]
-    ))
+    @Test(
+        arguments: zip(
+            Logger.Level.allCases,
+            ["TRACE   M", "DEBUG   M", "INFO    M", "NOTICE  M", "WARNING M", "ERROR   M", "CRITICAL M"]
+        ))
     func `messages begin in one column`(level: Logger.Level, expected: String) throws {
         #expect(try self.line("M", level: level) == "05:34:00.000 \(expected)")
     }
 
     @Test(arguments: [
         ("plain", "plain"), ("a/b:c,d", "a/b:c,d"), ("ä…😀", "ä…😀"), ("", #""""#), ("two words", #""two words""#),
-        ("a=b", #""a=b""#), (#"say "hi""#, #""say \"hi\"""#), (#"C:\x"#, #""C:\\x""#), ("a\nb", #""a\nb""#), ("\u{1B}[31m", #""\u001b[31m""#),
+        ("a=b", #""a=b""#), (#"say "hi""#, #""say \"hi\"""#), (#"C:\x"#, #""C:\\x""#), ("a\nb", #""a\nb""#),
+        ("\u{1B}[31m", #""\u001b[31m""#),
         ("\u{9B}31m", #"\u009b31m"#),
     ])
     func `a value is quoted where it could be misread`(value: String, expected: String) throws {
@@ -53,7 +55,9 @@ import Testing
     }
 
     @Test func `a message keeps its quotes and stays on its line`() throws {
-        #expect(try self.line("say \"hi\"\nto \\me\u{1B}[2J\u{2028}") == #"05:34:00.000 NOTICE  say "hi"\nto \me\u001b[2J\u2028"#)
+        #expect(
+            try self.line("say \"hi\"\nto \\me\u{1B}[2J\u{2028}")
+                == #"05:34:00.000 NOTICE  say "hi"\nto \me\u001b[2J\u2028"#)
     }
 
     @Test func `nested values look like JSON`() throws {
