@@ -26,6 +26,23 @@ import Testing
         #expect(try await server.waitForExit() == .code(2))
     }
 
+    @Test func `a process that is killed during its shutdown is reported by the next start, once`() async throws {
+        let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
+        let held = try await server.inFlight("/_drill/sleep?ms=60000")
+        try await server.terminate()
+        try await eventually("the drain has begun") { try await server.get("/ready").status == 503 }
+        server.send(SIGKILL)
+        #expect(try await server.waitForExit() == .signal(SIGKILL))
+        _ = try await held.remainder()
+
+        let second = try await readyServer()
+        try await second.record("The last shutdown could not be logged")
+        second.send(SIGTERM)
+        #expect(try await second.waitForExit() == .code(0))
+        let third = try await readyServer()
+        #expect(!third.messages.contains("The last shutdown could not be logged"))
+    }
+
     @Test func `an error that ends a supervised task shuts the server down`() async throws {
         let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
         let held = try await server.inFlight("/_drill/sleep?ms=1000")

@@ -351,9 +351,10 @@ public final class Lifecycle: Sendable {
         default:
             break
         }
-        if var receipt = self.began.withLock({ $0?.receipt }), let began = self.began.withLock({ $0?.at }) {
+        if let began = self.began.withLock({ $0 }) {
+            var receipt = began.receipt
             receipt.exitCode = code
-            receipt.duration = began.duration(to: .now)
+            receipt.duration = began.at.duration(to: .now)
             receipt.abandoned = self.work.count
             self.lastWords(receipt)
         }
@@ -381,9 +382,9 @@ public final class Lifecycle: Sendable {
 }
 
 extension Duration {
-    /// For Dispatch, which counts whole nanoseconds.
+    /// For Dispatch, which counts whole nanoseconds, and so no more than 292 years; a century is for ever.
     var dispatchInterval: DispatchTimeInterval {
-        let (seconds, attoseconds) = self.components
-        return .nanoseconds(Int(clamping: seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000))
+        let (seconds, attoseconds) = min(max(self, .zero), .seconds(3_155_760_000)).components
+        return .nanoseconds(Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000))
     }
 }

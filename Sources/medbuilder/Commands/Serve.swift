@@ -44,11 +44,13 @@ struct Serve: AsyncParsableCommand {
             configuration: settings.shutdown,
             logger: logger,
             lastWords: { receipt in
+                note.leave(receipt)
                 // At the deadline half a second is left in all; a log that is stuck must not have all of it.
-                if !output.flush(timeout: .milliseconds(400)) { note.leave(receipt) }
+                if output.flush(timeout: .milliseconds(400)) { note.erase() }
             },
             exit: { code in _exit(code) }
         )
+        lifecycle.onPhase { if $0 == .draining { note.leaveBeginning() } }
         Main.signals.deliver { signal in
             switch signal {
             case .terminate: lifecycle.stop(.sigterm)
