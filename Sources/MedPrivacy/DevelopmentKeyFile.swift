@@ -36,10 +36,17 @@ public struct DevelopmentKeyFile: Sendable {
         }
     }
 
+    /// Whether the file has this key, whoever may read it. A file that is missing or is no key has not.
+    ///
+    /// - Note: It blocks on the file system. Call it before anything runs, not from a task.
+    public func holds(_ key: PHIKey) -> Bool {
+        (try? self.load(evenIfShared: true)) == key
+    }
+
     // MARK: Reading
 
     /// The key in the file, or `nil` if nothing has the file's name.
-    private func load() throws(DevelopmentKeyFileError) -> PHIKey? {
+    private func load(evenIfShared: Bool = false) throws(DevelopmentKeyFileError) -> PHIKey? {
         // O_NONBLOCK: opening a pipe would otherwise wait for a writer.
         let descriptor = Glibc.open(self.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
@@ -57,7 +64,7 @@ public struct DevelopmentKeyFile: Sendable {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .unreadable(path: self.path, errno: errno) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .notAFile(path: self.path) }
-        guard status.st_mode & 0o077 == 0 else { throw .notPrivate(path: self.path) }
+        guard evenIfShared || status.st_mode & 0o077 == 0 else { throw .notPrivate(path: self.path) }
 
         // More than a key file holds: enough to see that a file is longer.
         var content: [UInt8] = []

@@ -42,6 +42,9 @@ public struct PHIKey: Sendable, Equatable {
         self.symmetricKey = symmetricKey
     }
 
+    /// Whether the key in memory has the length that the cipher needs.
+    public var hasCipherLength: Bool { self.symmetricKey.bitCount == CipherSelfTest.keyLength * 8 }
+
     /// A new key from the system's randomness.
     public static func generate() -> PHIKey {
         PHIKey(symmetricKey: SymmetricKey(size: .bits256))

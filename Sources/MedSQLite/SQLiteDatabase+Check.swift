@@ -23,7 +23,7 @@ extension SQLiteDatabase {
         let (connections, isReady, startProblem) = self.state.withLock { ($0.connections, $0.isReady, $0.startProblem) }
         guard let connections, isReady else {
             return DatabaseCheck(
-                status: startProblem?.status ?? .disconnected, responseTime: .zero, problem: startProblem)
+                status: startProblem?.status ?? .disconnected, responseTime: nil, problem: startProblem)
         }
         let start = ContinuousClock.now
         do {

@@ -1,7 +1,6 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import Logging
 import MedPrivacy
 import MedRuntime
@@ -30,9 +29,7 @@ extension Settings {
                 throw Complaint.exit(error.description, code: ExitCode.configuration)
             }
         }
-        // A file that is there and is no key is nobody's business here: another key is in force.
-        let isDevelopmentKey = FileManager.default.fileExists(atPath: file.path) && (try? file.loadOrCreate()) == key
-        guard self.environment.isDeployed, isDevelopmentKey else { return key }
+        guard self.environment.isDeployed, file.holds(key) else { return key }
         throw Complaint.exit(
             "phi.encryptionKey is the development key in \(file.path); \(self.environment.rawValue) needs one of its own.",
             code: ExitCode.configuration

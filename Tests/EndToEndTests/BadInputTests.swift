@@ -147,6 +147,14 @@ import Testing
 
     // MARK: Standard output
 
+    @Test func `many small header fields below the limit are taken`() async throws {
+        let fields = (0..<2000).map { "X-\($0): \($0)\r\n" }.joined()
+        #expect(fields.utf8.count < 60_000)
+        let client = try await readyServer().connect()
+        try await client.request("GET", "/live", fields: fields)
+        #expect(try await client.response().status == 200)
+    }
+
     @Test func `a stuck standard output delays neither requests nor the shutdown`() async throws {
         let server = try await drillServer([
             "LOG_LEVEL": "debug", "SHUTDOWN_GRACE_SECONDS": "0.5", "SHUTDOWN_DEADLINE_SECONDS": "3",

@@ -207,6 +207,74 @@ import Testing
         for client in silent { client.close() }
     }
 
+    @Test func `not even a full reserve of silent connections locks the probes out`() async throws {
+        let server = try await drillServer(["HTTP_MAX_CONNECTIONS": "8"])
+        var silent: [RawClient] = []
+        // 8 and the reserve of 128, and more.
+        for _ in 0..<140 { silent.append(try await server.connect()) }
+        for path in ["/live", "/ready", "/health"] { #expect(try await server.get(path).status == 200) }
+        for client in silent { client.close() }
+    }
+
+    @Test(arguments: ["shutdown", "idle timeout", "eviction"])
+    func `an answer that the client takes its time with is not cut off`(by threat: String) async throws {
+        let server = try await drillServer([
+            "HTTP_IDLE_TIMEOUT_SECONDS": threat == "idle timeout" ? "0.5" : "60",
+            "HTTP_MAX_CONNECTIONS": threat == "eviction" ? "4" : "100", "SHUTDOWN_GRACE_SECONDS": "20",
+        ])
+        let late = try await server.connect(receiveBuffer: 4096)
+        let body = String(repeating: "x", count: 60_000)
+        let count = 60
+        let sending = Task {
+            for _ in 0..<count { try await late.request("POST", "/_drill/echo", body: body) }
+        }
+        try await Task.sleep(for: .milliseconds(700))
+        switch threat {
+        case "shutdown": try await server.terminate()
+        case "eviction": for _ in 0..<4 { #expect(try await server.get("/live").status == 200) }
+        default: break
+        }
+        try await Task.sleep(for: .milliseconds(1500))
+        // Whatever was parsed is answered to the last byte; a shutdown need not have parsed all.
+        var answers = 0
+        while answers < count, let answer = try? await late.response(to: "POST") {
+            // Parsed only after the grace had begun: refused, and the end.
+            if threat == "shutdown", answer.status == 503 { break }
+            #expect(answer.status == 200)
+            #expect(answer.isComplete)
+            #expect(answer.body.count == body.utf8.count)
+            answers += 1
+            if answer.saysClose { break }
+        }
+        if threat != "shutdown" { #expect(answers == count) }
+        #expect(answers > 0)
+        sending.cancel()
+        if threat == "shutdown" { #expect(try await server.waitForExit() == .code(0)) }
+    }
+
+    @Test func `half a head behind a whole request has the time of a head`() async throws {
+        let server = try await readyServer(["HTTP_HEADER_TIMEOUT_SECONDS": "0.5", "HTTP_IDLE_TIMEOUT_SECONDS": "3600"])
+        let client = try await server.connect()
+        try await client.send(RawClient.request("GET", "/live") + "GET /live HTT")
+        #expect(try await client.response().status == 200)
+        #expect(try await client.response().status == 408)
+        #expect(try await client.ending() == .closed)
+    }
+
+    @Test func `an idle timeout below that of a head counts`() async throws {
+        let server = try await readyServer(["HTTP_HEADER_TIMEOUT_SECONDS": "3600", "HTTP_IDLE_TIMEOUT_SECONDS": "0.5"])
+        let client = try await server.connect()
+        #expect(try await client.get("/live").status == 200)
+        #expect(try await client.ending() == .closed)
+    }
+
+    @Test func `a client that resets its connection cancels its request`() async throws {
+        let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "3000", "SHUTDOWN_DEADLINE_SECONDS": "3600"])
+        try await server.inFlight("/_drill/sleep?ms=3600000").resetAtEnd()
+        server.send(SIGTERM)
+        #expect(try await server.waitForExit() == .code(0))
+    }
+
     @Test func `the limit stays below the descriptors that the process may have`() async throws {
         // 300 less the 256 that are kept leaves 44, whatever the setting says.
         let server = try startServer(["DRILL_ROUTES": "on"], launcher: ["prlimit", "--nofile=300:300"])

@@ -136,14 +136,14 @@ import Testing
                             try await transaction.execute("INSERT INTO drill_rows (value) VALUES (\(number))")
                             await Task.yield()
                             try await transaction.execute(
-                                "UPDATE drill_rows SET created_at = 'now' WHERE value = \("\(number)")")
+                                "UPDATE drill_rows SET id = id + 1000 WHERE value = \("\(number)")")
                         }
                     }
                 }
                 try await group.waitForAll()
             }
             #expect(
-                try await database.query("SELECT count(*) FROM drill_rows WHERE created_at = 'now'")[0][0]
+                try await database.query("SELECT count(*) FROM drill_rows WHERE id > 1000")[0][0]
                     == .integer(100))
         }
     }

@@ -9,7 +9,7 @@ public struct HealthCheck: Sendable {
         case required
         /// `/ready` is 503 while it is not healthy, without listing it.
         case requiredUnlisted
-        /// `/ready` does not care.
+        /// `/ready` does not care, and `/health` is degraded at most.
         case ignored
     }
 
@@ -25,7 +25,7 @@ public struct HealthCheck: Sendable {
     public var failureThreshold: Int
     /// How many runs in a row must succeed before it counts as up again.
     public var successThreshold: Int
-    /// What the probes show before the first run, and the details they show when a run did not answer in time.
+    /// What the probes show before the first run.
     public var initial: HealthReport
     /// What a run that gave no answer in time means.
     public var unanswered: HealthReport

@@ -86,12 +86,20 @@ public final class HealthEngine: Service {
     /// The picture to show.
     var snapshot: HealthSnapshot {
         let now = self.clock.now
-        return self.state.withLock { state in
-            if let validUntil = state.snapshot.validUntil, now > validUntil {
-                state.snapshot = HealthSnapshot(states: state.checks, at: now)
-            }
-            return state.snapshot
+        let (snapshot, hasExpired) = self.state.withLock { state -> (HealthSnapshot, Bool) in
+            guard let validUntil = state.snapshot.validUntil, now > validUntil else { return (state.snapshot, false) }
+            state.snapshot = HealthSnapshot(states: state.checks, at: now)
+            return (state.snapshot, true)
         }
+        if hasExpired { self.notifyObservers() }
+        return snapshot
+    }
+
+    /// The picture as it was made last, perhaps too old to be shown.
+    var lastSnapshot: HealthSnapshot { self.state.withLock { $0.snapshot } }
+
+    private func notifyObservers() {
+        for observer in self.state.withLock({ $0.observers }) { observer() }
     }
 
     /// Tries to begin a run. An overdue one is reported once more.
@@ -160,6 +168,6 @@ public final class HealthEngine: Service {
             "Health check changed",
             metadata: metadata
         )
-        for observer in self.state.withLock({ $0.observers }) { observer() }
+        self.notifyObservers()
     }
 }

@@ -24,7 +24,8 @@ final class HealthSnapshot: Sendable {
         var after = JSONText()
         for state in states {
             let report = state.report(at: now)
-            status = max(status, report.status)
+            // What `/ready` does not depend on can make the server degraded at most.
+            status = max(status, state.check.readiness == .ignored ? min(report.status, .degraded) : report.status)
             health.member(state.check.name, report.details)
             switch state.check.readiness {
             case .required:

@@ -89,15 +89,18 @@ public final class Probes: Sendable {
 
     /// Logs what has changed since the last call: once for each change of `/ready` and of `/health`.
     public func logChanges() {
-        let snapshot = self.engine.snapshot
-        let phase = self.lifecycle.phase
-        let now = (
-            ready: phase == .serving && snapshot.isReady,
-            health: phase.isShuttingDown ? .unhealthy : snapshot.status
-        )
-        let before = self.logged.withLock { logged in
+        // An expired snapshot calls back into here when it is looked at: once, outside the lock.
+        _ = self.engine.snapshot
+        let (before, now, phase) = self.logged.withLock { logged in
+            // Looked at inside the lock, so that of two calls at once the later one logs the later state.
+            let snapshot = self.engine.lastSnapshot
+            let phase = self.lifecycle.phase
+            let now = (
+                ready: phase == .serving && snapshot.isReady,
+                health: phase.isShuttingDown ? .unhealthy : snapshot.status
+            )
             defer { logged = now }
-            return logged
+            return (logged, now, phase)
         }
         if before?.ready != now.ready, before != nil || now.ready {
             self.logger.notice("Readiness changed", metadata: ["health.ready": "\(now.ready)", "phase": "\(phase)"])

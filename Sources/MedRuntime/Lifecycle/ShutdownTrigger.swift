@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What began a shutdown. The raw value is the name that is logged, counted and audited.
-public enum ShutdownTrigger: String, Sendable, Hashable, CaseIterable {
+public enum ShutdownTrigger: String, Sendable, Hashable {
     case sigterm = "SIGTERM"
     case sigint = "SIGINT"
     /// An error out of a service or of the start-up.

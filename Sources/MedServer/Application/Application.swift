@@ -109,39 +109,28 @@ public final class Application: Sendable {
             database: self.database,
             migration: self.settings.database.migration,
             engine: self.engine,
+            lifecycle: self.lifecycle,
             logger: self.logger
         )
+        let services: [any Service] = [self.engine, startUp] + self.services
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: ([self.engine] + self.services).map {
+                services: services.map {
                     .init(service: SupervisedService(base: $0, lifecycle: self.lifecycle, logger: self.logger))
                 },
                 gracefulShutdownSignals: [],
                 logger: Logger(label: "service-group") { _ in SwiftLogNoOpLogHandler() }
             )
         )
-        let running = Task { try await group.run() }
-        let starting = Task {
-            do {
-                try await startUp.run()
-                self.lifecycle.started()
-            } catch is CancellationError {
-            } catch {
-                self.lifecycle.stop(.uncaughtException, because: error)
-            }
-        }
-        // The last registered is done first.
+        let ended = AsyncStream.makeStream(of: Never.self)
+        // Registered before anything is opened; the last registered is done first.
         self.lifecycle.onCleanUp("database") { await self.database.close() }
         self.lifecycle.onCleanUp("services") {
             await group.triggerGracefulShutdown()
-            _ = await running.result
+            for await _ in ended.stream {}
         }
-        self.lifecycle.onCleanUp("start-up") {
-            starting.cancel()
-            self.database.interrupt()
-            await starting.value
-        }
-        await starting.value
-        _ = await running.result
+        // What a service throws has begun a shutdown already, and what the group throws adds nothing to it.
+        try? await group.run()
+        ended.continuation.finish()
     }
 }

@@ -56,6 +56,9 @@ struct ApplicationResponder: Sendable {
         case is CancellationError where self.lifecycle.phase.isShuttingDown,
             LifecycleError.shuttingDown as LifecycleError:
             return Self.response(Failure(status: .serviceUnavailable, code: "shutting_down", retryAfter: 1))
+        case is CancellationError:
+            // The client has left, and with it whoever would read this.
+            return Self.response(Failure(status: .internalServerError, code: "cancelled"))
         default:
             break
         }

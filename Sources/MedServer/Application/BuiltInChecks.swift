@@ -12,7 +12,8 @@ extension HealthCheck {
             "database",
             readiness: .required,
             interval: .seconds(1),
-            timeout: .seconds(5),
+            // Interval and timeout together must be below the three intervals after which an answer is too old.
+            timeout: .milliseconds(1500),
             initial: HealthReport(
                 status: .degraded,
                 details: [("status", .string(DatabaseStatus.disconnected.rawValue)), ("responseTime", .null)]
@@ -28,7 +29,7 @@ extension HealthCheck {
                 status: check.status.health,
                 details: [
                     ("status", .string(check.status.rawValue)),
-                    ("responseTime", .integer(Int(check.responseTime / .milliseconds(1)))),
+                    ("responseTime", check.responseTime.map { .integer(Int($0 / .milliseconds(1))) } ?? .null),
                 ],
                 reason: check.problem?.description
             )
@@ -56,8 +57,7 @@ extension HealthCheck {
                 details: [
                     ("enabled", .boolean(key != nil && passed)),
                     ("keySet", .boolean(isKeySet)),
-                    // A key of another length or form is refused when the settings are read.
-                    ("keyValid", .boolean(true)),
+                    ("keyValid", .boolean(key?.hasCipherLength ?? true)),
                     ("testPassed", .boolean(passed)),
                     ("algorithm", .string(CipherSelfTest.algorithm)),
                     ("keyLength", .integer(CipherSelfTest.keyLength)),

@@ -4,21 +4,33 @@
 import Logging
 import MedRuntime
 import MedStorage
+import ServiceLifecycle
 
 /// What happens between the open port and the first `/ready` of 200: connect, bring the schema up to date.
 ///
 /// A database that does not work is no reason to end: it is tried again for ever, and `/ready` says 503 meanwhile.
-struct StartUp: Sendable {
+struct StartUp: Service {
     /// The longest wait between two attempts.
     static let longestPause = Duration.seconds(1)
 
     let database: any Database
     let migration: Settings.Database.Migration
     let engine: HealthEngine
+    let lifecycle: Lifecycle
     let logger: Logger
 
-    /// Returns when the database is ready. Cancel it to give up.
+    /// Makes the database ready and says so; then there is nothing more to do until the shutdown.
     func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await cancelWhenGracefulShutdown { try await self.prepare() }
+        } onGracefulShutdown: {
+            self.database.interrupt()
+        }
+        self.lifecycle.started()
+        try await gracefulShutdown()
+    }
+
+    private func prepare() async throws {
         var pause = Duration.milliseconds(50)
         while true {
             do throws(DatabaseError) {

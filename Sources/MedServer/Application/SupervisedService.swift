@@ -20,7 +20,7 @@ struct SupervisedService: Service {
             try await self.base.run()
             if Task.isShuttingDownGracefully || Task.isCancelled { return }
         } catch {
-            if Task.isShuttingDownGracefully || Task.isCancelled { return }
+            if error is CancellationError, Task.isShuttingDownGracefully || Task.isCancelled { return }
             failure = error
         }
         self.logger.critical(

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// At the limit, the connection that has been idle longest makes room for a new one. When none is idle, the new one
 /// comes out of a reserve: it is accepted, so that probes are answered however busy the server is, and anything else
-/// on it is refused.
+/// on it is refused. When the reserve is full of busy connections too, a new one is closed without an answer.
 final class ConnectionTable: Sendable {
     /// What a connection may do.
     enum Admission: Sendable {
@@ -16,9 +16,6 @@ final class ConnectionTable: Sendable {
         /// Probes only, one each.
         case reserve
     }
-
-    /// Not even the reserve has room: the connection is closed without an answer.
-    struct Full: Error {}
 
     /// How many connections are accepted beyond the limit.
     static let reserveSize = 128
@@ -28,28 +25,39 @@ final class ConnectionTable: Sendable {
 
     init(limit: Int) { self.limit = limit }
 
-    /// Whether one more connection may be accepted at all.
-    var hasRoom: Bool { self.connections.withLock { $0.count < self.limit + Self.reserveSize } }
-
-    /// Enters a connection, and says what it may do. Makes room for it if it can.
-    func add(_ new: HTTP1Connection) -> Admission {
-        let (admission, victim) = self.connections.withLock { connections -> (Admission, HTTP1Connection?) in
-            let isFull = connections.count >= self.limit
-            defer { connections[ObjectIdentifier(new)] = new }
-            guard isFull else { return (.normal, nil) }
-            let now = NIODeadline.now().uptimeNanoseconds
-            var oldest: (since: UInt64, connection: HTTP1Connection)?
-            for connection in connections.values {
-                let since = connection.idleSince.load(ordering: .relaxed)
-                if since > 0, since <= now, since < oldest?.since ?? .max { oldest = (since, connection) }
+    /// Enters a connection, and says what it may do. Makes room for it if it can; nil if there is none at all.
+    func add(_ new: HTTP1Connection) -> Admission? {
+        let (admission, victim) = self.connections.withLock { connections -> (Admission?, HTTP1Connection?) in
+            var admission: Admission? = .normal
+            var victim: HTTP1Connection?
+            if connections.count >= self.limit {
+                let isReserveFull = connections.count >= self.limit + Self.reserveSize
+                victim = Self.longestIdle(of: connections.values, sparesNewcomers: !isReserveFull)
+                // Nobody else shall choose the same one while it closes.
+                victim?.idleSince.store(0, ordering: .relaxed)
+                if victim == nil { admission = isReserveFull ? nil : .reserve }
             }
-            guard let oldest else { return (.reserve, nil) }
-            // Nobody else shall choose the same one while it closes.
-            oldest.connection.idleSince.store(0, ordering: .relaxed)
-            return (.normal, oldest.connection)
+            if admission != nil { connections[ObjectIdentifier(new)] = new }
+            return (admission, victim)
         }
         victim?.evict()
         return admission
+    }
+
+    /// The connection that has asked nothing for longest, if any asks nothing.
+    ///
+    /// - Parameter sparesNewcomers: whether one whose first request may still be on its way is left alone.
+    private static func longestIdle(
+        of connections: some Sequence<HTTP1Connection>,
+        sparesNewcomers: Bool
+    ) -> HTTP1Connection? {
+        let latest = sparesNewcomers ? NIODeadline.now().uptimeNanoseconds : .max
+        var oldest: (since: UInt64, connection: HTTP1Connection)?
+        for connection in connections {
+            let since = connection.idleSince.load(ordering: .relaxed)
+            if since > 0, since <= latest, since < oldest?.since ?? .max { oldest = (since, connection) }
+        }
+        return oldest?.connection
     }
 
     func remove(_ connection: HTTP1Connection) {

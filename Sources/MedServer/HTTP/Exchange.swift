@@ -32,6 +32,8 @@ final class Exchange: Work, @unchecked Sendable {
     let version: HTTPVersion
     /// Whether the client lets the connection go on after this.
     let keepAlive: Bool
+    /// Whether a body follows the head, by what the head says.
+    let hasBody: Bool
     /// Whether the client waits for a `100 Continue` before it sends the body.
     let expectsContinue: Bool
     /// The pattern of the route, known after routing.
@@ -51,6 +53,7 @@ final class Exchange: Work, @unchecked Sendable {
         method: HTTPMethod,
         version: HTTPVersion,
         keepAlive: Bool,
+        hasBody: Bool = false,
         expectsContinue: Bool = false,
         body: RequestBodyFeed? = nil,
         onCancel: @escaping @Sendable (Exchange) -> Void = { _ in }
@@ -59,6 +62,7 @@ final class Exchange: Work, @unchecked Sendable {
         self.method = method
         self.version = version
         self.keepAlive = keepAlive
+        self.hasBody = hasBody
         self.expectsContinue = expectsContinue
         self.body = body
         self.onCancel = onCancel

@@ -56,6 +56,8 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     static let lingerTime = TimeAmount.seconds(1)
+    /// CR LF CR LF, which ends a head.
+    private static let emptyLine: UInt32 = 0x0d0a_0d0a
     /// A body up to this size leaves with the head in one write.
     static let wholeBodyLimit = 64 * 1024
 
@@ -76,6 +78,12 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     private var lineLength: Int?
     private var isInputClosed = false
     private var isHoldingReads = false
+    /// Answers that are written and that the socket has not taken yet.
+    private var unflushedAnswers = 0
+    /// Whether the last request had no body, so that its bytes ended with an empty line.
+    private var lastRequestWasBare = false
+    /// The last four bytes that came.
+    private var lastBytes: UInt32 = 0
     private var isInRead = false
     private var isPumping = false
     private var needsFlush = false
@@ -90,8 +98,9 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     // MARK: - Channel events
 
     func handlerAdded(context: ChannelHandlerContext) {
+        guard let admission = self.shared.table.add(self) else { return context.close(promise: nil) }
         self.context = context
-        self.admission = self.shared.table.add(self)
+        self.admission = admission
         self.arm(at: self.waitingSince + self.shared.headerTimeout)
     }
 
@@ -102,7 +111,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         context.fireChannelInactive()
     }
 
-    /// The connection is gone. What its requests still do goes on; their answers have nowhere to go.
+    /// The connection is gone, and with it whoever wanted the answers: the handlers are cancelled.
     private func ended() {
         if case .closed = self.state { return }
         self.state = .closed
@@ -113,6 +122,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         self.shared.table.remove(self)
         for exchange in self.exchanges {
             if !exchange.isRequestComplete { exchange.body?.fail(RequestBodyIncomplete()) }
+            exchange.task?.cancel()
             if exchange.isWork, exchange.task == nil { self.shared.lifecycle.work.end(exchange) }
         }
         self.exchanges.removeAll()
@@ -120,6 +130,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
 
     /// Bytes came. False if they are not to be parsed.
     func takesBytes(_ bytes: ByteBuffer) -> Bool {
+        for byte in bytes.readableBytesView.suffix(4) { self.lastBytes = self.lastBytes << 8 | UInt32(byte) }
         switch self.reading {
         case .nothing:
             return false
@@ -156,6 +167,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             guard let exchange = self.exchanges.last else { return }
             exchange.isRequestComplete = true
             exchange.body?.finish()
+            self.lastRequestWasBare = !exchange.hasBody
             self.pump(sawAllInput: false)
         }
     }
@@ -167,9 +179,13 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             self.needsFlush = false
             self.context?.flush()
         }
-        if case .head(let began?) = self.reading, self.exchanges.isEmpty {
-            self.arm(at: began + self.shared.headerTimeout)
+        guard case .head(let began) = self.reading else { return }
+        if began == nil, self.lastRequestWasBare, self.lastBytes != Self.emptyLine {
+            // The read went on after the end of the last request: the next head has begun.
+            self.reading = .head(began: .now())
+            self.lineLength = nil
         }
+        if case .head(let began?) = self.reading, self.isIdle { self.arm(at: began + self.shared.headerTimeout) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -240,6 +256,9 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     private func accept(_ head: HTTPRequestHead) {
         self.hasHadRequest = true
         self.idleSince.store(0, ordering: .relaxed)
+        let hasBody =
+            head.headers.contains(name: "transfer-encoding")
+            || head.headers.first(name: "content-length").map { $0 != "0" } ?? false
         guard head.uri.utf8.count <= HTTPServer.maxLineSize else { return self.refuse(.uriTooLong) }
         // RFC 9112 §3.2: a request without exactly one Host is refused; HTTP/1.0 knew none.
         let hosts = head.headers["host"]
@@ -253,7 +272,8 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
                 kind: .probe(probe),
                 method: head.method,
                 version: head.version,
-                keepAlive: keepAlive
+                keepAlive: keepAlive,
+                hasBody: hasBody
             )
             self.exchanges.append(exchange)
             return
@@ -265,15 +285,13 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             guard expectation.lowercased() == "100-continue" else { return self.refuse(.expectationFailed, to: head) }
             expectsContinue = head.version != .http1_0
         }
-        let hasBody =
-            head.headers.contains(name: "transfer-encoding")
-            || head.headers.first(name: "content-length").map { $0 != "0" } ?? false
         let body = hasBody ? RequestBodyFeed.make { self.onLoop { $0.bodyHasRoom() } } : nil
         let exchange = Exchange(
             kind: .application(head, body?.sequence),
             method: head.method,
             version: head.version,
             keepAlive: keepAlive,
+            hasBody: hasBody,
             expectsContinue: expectsContinue,
             body: body?.feed,
             onCancel: { exchange in self.onLoop { $0.cancel(exchange) } }
@@ -425,27 +443,37 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         exchange.response = .ended
         self.exchanges.removeFirst()
         guard let context = self.context else { return }
-        if exchange.isWork || closes {
-            let promise = context.eventLoop.makePromise(of: Void.self)
-            promise.futureResult.whenComplete { _ in
-                if exchange.isWork { self.shared.lifecycle.work.end(exchange) }
-                if closes { self.linger() }
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        self.unflushedAnswers += 1
+        promise.futureResult.whenComplete { _ in
+            self.unflushedAnswers -= 1
+            if exchange.isWork { self.shared.lifecycle.work.end(exchange) }
+            if closes {
+                self.linger()
+            } else if self.isIdle {
+                self.becomeIdle()
             }
-            context.write(self.wrapOutboundOut(.end(nil)), promise: promise)
-            if exchange.isCancelled { self.limitFlush(promise.futureResult) }
-        } else {
-            context.write(self.wrapOutboundOut(.end(nil)), promise: nil)
         }
-        if closes {
-            self.stopReading()
-        } else if self.exchanges.isEmpty {
-            self.waitingSince = .now()
-            self.idleSince.store(self.waitingSince.uptimeNanoseconds, ordering: .relaxed)
-            if self.timer == nil { self.arm(at: self.waitingSince + self.shared.idleTimeout) }
-        }
+        context.write(self.wrapOutboundOut(.end(nil)), promise: promise)
+        if exchange.isCancelled { self.limitFlush(promise.futureResult) }
+        if closes { self.stopReading() }
         self.flush()
         self.resumeReads()
         if !self.isInRead { self.pump(sawAllInput: true) }
+    }
+
+    /// Whether nothing is asked and nothing is being answered, to the last byte.
+    private var isIdle: Bool {
+        guard case .open = self.state else { return false }
+        return self.exchanges.isEmpty && self.unflushedAnswers == 0
+    }
+
+    private func becomeIdle() {
+        self.waitingSince = .now()
+        self.idleSince.store(self.waitingSince.uptimeNanoseconds, ordering: .relaxed)
+        self.arm(at: self.waitingSince + self.shared.idleTimeout)
+        // The grace may have begun while the client took its time with this answer.
+        if self.shared.lifecycle.phase.rawValue >= Phase.finishing.rawValue { self.endIfKept() }
     }
 
     /// In the last phase of a shutdown, a client has no more than a moment to take its answer.
@@ -595,7 +623,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             return
         case (.lingering(let until), _):
             deadline = until
-        case (.open, .head(let began)) where self.exchanges.isEmpty:
+        case (.open, .head(let began)) where self.isIdle:
             if let began {
                 deadline = began + self.shared.headerTimeout
             } else {
@@ -619,20 +647,18 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     ///
     /// One that has not had any stays: its first request may be on its way, and is to get an answer. A next request may
     /// be on its way too, but a client must be ready to see a kept connection closed instead (RFC 9112 §9.3.1).
-    func closeIfKept() {
-        self.onLoop { connection in
-            guard case .open = connection.state, connection.exchanges.isEmpty, connection.hasHadRequest else { return }
-            guard case .head(.none) = connection.reading else { return }
-            connection.reading = .nothing
-            connection.linger()
-        }
+    func closeIfKept() { self.onLoop { $0.endIfKept() } }
+
+    private func endIfKept() {
+        guard self.isIdle, self.hasHadRequest, case .head(.none) = self.reading else { return }
+        self.reading = .nothing
+        self.linger()
     }
 
     /// Closes the connection if nothing is being answered on it, even within a head.
     func evict() {
         self.onLoop { connection in
-            guard case .open = connection.state, connection.exchanges.isEmpty else { return }
-            connection.context?.close(promise: nil)
+            if connection.isIdle { connection.context?.close(promise: nil) }
         }
     }
 }

@@ -7,7 +7,10 @@ import NIOHTTP1
 import NIOPosix
 import Synchronization
 
-/// The listening socket. It is opened first and closed last: between, every connection is accepted and gets an answer.
+/// The listening socket is gone although nobody closed it.
+struct ListenerClosed: Error {}
+
+/// The listening socket. It is opened first and closed by the exit alone, so that connections are accepted all the time.
 final class HTTPServer: Sendable {
     /// The longest request line, in bytes.
     static let maxLineSize = 16 * 1024
@@ -37,15 +40,17 @@ final class HTTPServer: Sendable {
             }
             .bind(host: host, port: port)
             .get()
+        channel.closeFuture.whenComplete { _ in shared.lifecycle.stop(.uncaughtException, because: ListenerClosed()) }
         self.listener.withLock { $0 = channel }
         return channel.localAddress?.port ?? port
     }
 
     private static func setUp(_ channel: any Channel, shared: HTTP1Connection.Shared) throws {
-        guard shared.table.hasRoom else { throw ConnectionTable.Full() }
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderFieldSize = Self.maxHeaderSize
         limits.maxHeaderListSize = Self.maxHeaderSize
+        // The shortest field is `a:`, CR, LF: the size is the limit, not the number.
+        limits.maxHeaderFieldCount = Self.maxHeaderSize / 4
         let connection = HTTP1Connection(channel: channel, shared: shared)
         try channel.pipeline.syncOperations.addHandlers(
             ByteTap(connection: connection),

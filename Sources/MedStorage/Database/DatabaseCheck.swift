@@ -5,13 +5,13 @@
 public struct DatabaseCheck: Sendable, Equatable {
     /// The answer in one word.
     public let status: DatabaseStatus
-    /// How long the database took to answer; zero when there was nobody to ask.
-    public let responseTime: Duration
+    /// How long the database took to answer; nil when there was nobody to ask.
+    public let responseTime: Duration?
     /// Why it is not connected, where something is known to be wrong.
     public let problem: DatabaseError?
 
     /// An answer as a driver found it.
-    public init(status: DatabaseStatus, responseTime: Duration, problem: DatabaseError? = nil) {
+    public init(status: DatabaseStatus, responseTime: Duration?, problem: DatabaseError? = nil) {
         self.status = status
         self.responseTime = responseTime
         self.problem = problem

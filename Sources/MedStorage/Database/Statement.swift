@@ -17,8 +17,8 @@ public struct Statement: Sendable, ExpressibleByStringInterpolation {
     public let parameters: [SQLValue]
 
     /// A literal without parameters.
-    public init(stringLiteral sql: String) {
-        self.sql = sql
+    public init(stringLiteral sql: StaticString) {
+        self.sql = sql.description
         self.parameters = []
     }
 
@@ -40,8 +40,8 @@ public struct Statement: Sendable, ExpressibleByStringInterpolation {
         }
 
         /// Adds SQL.
-        public mutating func appendLiteral(_ literal: String) {
-            self.sql += literal
+        public mutating func appendLiteral(_ literal: StaticString) {
+            self.sql += literal.description
         }
 
         /// Adds a parameter.

@@ -8,7 +8,7 @@ extension MigrationPlan {
             version: 1,
             name: "drill rows",
             statements: [
-                "CREATE TABLE drill_rows (id INTEGER PRIMARY KEY, value TEXT NOT NULL, created_at TEXT)"
+                "CREATE TABLE drill_rows (id INTEGER PRIMARY KEY, value TEXT NOT NULL)"
             ]
         )
     ])

@@ -23,6 +23,12 @@ package final class RawClient: Sendable {
 
     deinit { Foundation.close(self.descriptor) }
 
+    /// Makes the end of this object a reset of the connection instead of a proper end.
+    package func resetAtEnd() {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(self.descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+
     /// Connects to a port of this machine, by IPv4 unless told otherwise.
     ///
     /// - Parameter receiveBuffer: A small one makes the server's writes wait for this client's reads.

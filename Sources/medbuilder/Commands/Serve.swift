@@ -19,6 +19,8 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         let startedAt = SuspendingClock.now
+        let stop = StopSignal()
+        Main.signals.deliver { stop.received($0) }
         let settings = try self.settings.load(for: Self.self)
         let key = try settings.phiKey()
         let output = LogWriter()
@@ -46,18 +48,13 @@ struct Serve: AsyncParsableCommand {
             lastWords: { receipt in
                 note.leave(receipt)
                 // At the deadline half a second is left in all; a log that is stuck must not have all of it.
-                if output.flush(timeout: .milliseconds(400)) { note.erase() }
+                if output.flush(timeout: .milliseconds(300)) { note.erase() }
+                note.finish(timeout: .milliseconds(100))
             },
             exit: { code in _exit(code) }
         )
         lifecycle.onPhase { if $0 == .draining { note.leaveBeginning() } }
-        Main.signals.deliver { signal in
-            switch signal {
-            case .terminate: lifecycle.stop(.sigterm)
-            case .interrupt: lifecycle.stop(.sigint)
-            case .hangUp: logger.info("SIGHUP received, nothing to reload")
-            }
-        }
+        stop.attach(to: lifecycle, logger: logger)
         let application = Application(
             settings: settings,
             key: key,
@@ -69,12 +66,15 @@ struct Serve: AsyncParsableCommand {
         do {
             try await application.open()
         } catch {
-            _ = output.flush(timeout: .seconds(1))
-            throw Complaint.exit(
-                "Port \(settings.port) of \(settings.host) cannot be opened (\(Self.reason(error))). Is something "
-                    + "else listening there? Choose another one with PORT or --port.",
-                code: MedRuntime.ExitCode.unavailable
+            logger.critical(
+                "Port \(settings.port) of \(settings.host) cannot be opened",
+                metadata: [
+                    "error.message":
+                        "\(Self.reason(error)). Is something else listening there? Choose another with PORT or --port."
+                ]
             )
+            output.flush(timeout: .seconds(1))
+            _exit(MedRuntime.ExitCode.unavailable)
         }
         await application.run()
         // The lifecycle ends the process, after its last words.
@@ -82,7 +82,7 @@ struct Serve: AsyncParsableCommand {
     }
 
     private static func reason(_ error: any Error) -> String {
-        guard let error = error as? IOError else { return "it is no address of this machine" }
+        guard let error = error as? IOError else { return "It is no address of this machine" }
         return String(cString: strerror(error.errnoCode))
     }
 }

@@ -91,9 +91,16 @@ import Testing
         let degraded = await self.probes([("memory", .ignored, HealthReport(status: .degraded))], prepare: self.serve)
         #expect(degraded.health().status == 200)
         #expect(degraded.ready().status == 200)
-        let unhealthy = await self.probes([("thing", .ignored, HealthReport(status: .unhealthy))], prepare: self.serve)
+        let unhealthy = await self.probes([("thing", .required, HealthReport(status: .unhealthy))], prepare: self.serve)
         #expect(unhealthy.health().status == 503)
-        #expect(unhealthy.ready().status == 200)
+        #expect(unhealthy.ready().status == 503)
+    }
+
+    @Test func `a check that is not critical makes the server degraded at most`() async {
+        let probes = await self.probes([("mail", .ignored, HealthReport(status: .unhealthy))], prepare: self.serve)
+        #expect(probes.health().status == 200)
+        #expect(self.text(probes.health()).hasPrefix(#"{"status":"degraded""#))
+        #expect(probes.ready().status == 200)
     }
 
     @Test func `a required check that is not listed makes it unready all the same`() async {
