@@ -112,7 +112,11 @@ let package = Package(
             name: "MedTelemetryTests",
             dependencies: ["MedTelemetry", .product(name: "Logging", package: "swift-log")]
         ),
-        .testTarget(name: "MedPrivacyTests", dependencies: ["MedPrivacy"]),
+        .testTarget(
+            name: "MedPrivacyTests",
+            dependencies: ["MedPrivacy", .product(name: "Crypto", package: "swift-crypto")]
+        ),
+        .testTarget(name: "MedStorageTests", dependencies: ["MedStorage"]),
         .testTarget(
             name: "MedSQLiteTests",
             dependencies: ["MedSQLite", "MedStorage", .product(name: "Logging", package: "swift-log")]

@@ -364,15 +364,13 @@ import Testing
     }
 
     @Test func `clients that have left do not hold up the exit`() async throws {
-        let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20", "SHUTDOWN_DEADLINE_SECONDS": "30"])
-        for client in try await server.inFlight(Array(repeating: "/_drill/stream?ms=10000&chunks=1000", count: 5)) {
+        let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "3000", "SHUTDOWN_DEADLINE_SECONDS": "3600"])
+        for client in try await server.inFlight(Array(repeating: "/_drill/stream?ms=3600000&chunks=400000", count: 5)) {
             client.close()
         }
-        let start = Date()
         server.send(SIGTERM)
+        // Not after the hour that the streams would have taken: the next chunk finds nobody.
         #expect(try await server.waitForExit() == .code(0))
-        // Far from the 10 s that the streams would have taken: the next chunk finds nobody.
-        #expect(Date().timeIntervalSince(start) < 8)
     }
 
     @Test func `a transaction that outlives the grace is cancelled and not half done`() async throws {
@@ -407,12 +405,12 @@ import Testing
     }
 
     @Test func `the drain delay ends early when a prober has seen enough and nobody comes any more`() async throws {
-        let server = try await readyServer(["SHUTDOWN_DRAIN_DELAY_SECONDS": "40", "SHUTDOWN_DEADLINE_SECONDS": "50"])
+        let server = try await readyServer([
+            "SHUTDOWN_DRAIN_DELAY_SECONDS": "3000", "SHUTDOWN_DEADLINE_SECONDS": "3600",
+        ])
         try await server.terminate()
-        let start = Date()
         for _ in 0..<3 { #expect(try await server.get("/ready").status == 503) }
+        // Not after the 50 minutes that it would otherwise have taken.
         #expect(try await server.waitForExit() == .code(0))
-        // Far from the 40 s that it would otherwise have taken.
-        #expect(Date().timeIntervalSince(start) < 30)
     }
 }
