@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MedStorage
 import Synchronization
 
 /// Which file a path names at the moment. A file put in its place has another identity.
@@ -19,6 +20,18 @@ struct FileIdentity: Hashable {
         var info = stat()
         guard stat(path, &info) == 0 else { return nil }
         self.init(info)
+    }
+
+    /// Throws if the path does not name this file any more.
+    func require(at path: String) throws(DatabaseError) {
+        guard FileIdentity(path: path) == self else {
+            throw DatabaseError(
+                code: .replaced,
+                description:
+                    "Database '\(path)' was deleted or replaced while it was open; what is written now would be "
+                    + "lost. Put the file back and restart the server."
+            )
+        }
     }
 }
 

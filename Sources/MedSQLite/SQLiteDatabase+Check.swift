@@ -28,14 +28,7 @@ extension SQLiteDatabase {
         let start = ContinuousClock.now
         do {
             try await connections.health.access(path: self.path) { [migrations, path] db in
-                guard FileIdentity(path: path) == connections.claim.identity else {
-                    throw DatabaseError(
-                        code: .replaced,
-                        description:
-                            "Database '\(path)' was deleted or replaced while it was open; what is written now is lost. "
-                            + "Put the file back and restart the server."
-                    )
-                }
+                try connections.claim.identity.require(at: path)
                 try Schema.verify(migrations, db, path: path)
             }
             try await self.verifyWrites(connections)

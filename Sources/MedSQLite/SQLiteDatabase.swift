@@ -216,7 +216,11 @@ public final class SQLiteDatabase: MedStorage.Database {
         try await self.writers.acquire()
         defer { self.writers.release() }
 
-        let transaction = SQLiteTransaction(path: self.path, writer: connections.pool) { self.note($0, write: true) }
+        let transaction = SQLiteTransaction(
+            path: self.path,
+            writer: connections.pool,
+            identity: connections.claim.identity
+        ) { self.note($0, write: true) }
         try await self.begin(transaction)
         let value: Value
         do {

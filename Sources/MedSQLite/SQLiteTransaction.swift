@@ -12,13 +12,20 @@ import Synchronization
 final class SQLiteTransaction: Transaction {
     private let path: String
     private let writer: any DatabaseWriter
+    private let identity: FileIdentity
     private let failed: @Sendable (DatabaseError) -> Void
     private let isOver = Atomic(false)
 
-    /// `failed` hears of every failure of the database.
-    init(path: String, writer: any DatabaseWriter, failed: @escaping @Sendable (DatabaseError) -> Void) {
+    /// `identity` is that of the file that was opened; `failed` hears of every failure of the database.
+    init(
+        path: String,
+        writer: any DatabaseWriter,
+        identity: FileIdentity,
+        failed: @escaping @Sendable (DatabaseError) -> Void
+    ) {
         self.path = path
         self.writer = writer
+        self.identity = identity
         self.failed = failed
     }
 
@@ -34,6 +41,7 @@ final class SQLiteTransaction: Transaction {
         try await self.access { db in
             // Nothing should be open here; but if an earlier ROLLBACK failed, this transaction must not become part of that one.
             try db.rollback()
+            try self.identity.require(at: self.path)
             try db.beginTransaction(.immediate)
         }
     }
@@ -44,6 +52,8 @@ final class SQLiteTransaction: Transaction {
             self.isOver.store(true, ordering: .relaxed)
             do {
                 try self.requireOpen(db)
+                // A file that was deleted or replaced takes the commit, and nobody ever finds it.
+                try self.identity.require(at: self.path)
                 try db.commit()
             } catch {
                 try? db.rollback()

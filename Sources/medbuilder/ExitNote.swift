@@ -17,7 +17,7 @@ struct ExitNote: Sendable {
     /// Opens the file and reports what the last process left in it. A second process in the same folder goes without.
     init(folder: String, logger: Logger) {
         mkdir(folder, 0o700)
-        let file = open(folder + "/last-exit", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        let file = open(folder + "/last-exit", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
         guard file >= 0, flock(file, LOCK_EX | LOCK_NB) == 0 else {
             let reason = String(cString: strerror(errno))
             if file >= 0 { close(file) }

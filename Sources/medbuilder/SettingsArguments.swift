@@ -40,7 +40,8 @@ struct SettingsArguments: ParsableArguments {
 /// Plain sentences on standard error.
 enum Complaint {
     static func write(_ text: String) {
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+        // Nobody may be listening; the exit code still says it.
+        try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
     }
 
     /// Says it, and gives what to throw to end the command with that code.

@@ -147,6 +147,40 @@ import Testing
 
     // MARK: Standard output
 
+    @Test(arguments: [
+        "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: identity\r\nContent-Length: 1\r\n",
+        "Transfer-Encoding:\r\n", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+    ])
+    func `a transfer coding that is not plainly chunked is refused`(fields: String) async throws {
+        let client = try await drillServer().connect()
+        try await client.send("POST /_drill/echo HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n")
+        #expect(try await client.response(to: "POST").status == 400)
+        #expect(try await client.ending() == .closed)
+    }
+
+    @Test func `standard descriptors that are closed do not cost the signals`() async throws {
+        let port = try SilentListener().port
+        let server = try startServer(
+            ["PORT": "\(port)"],
+            launcher: ["bash", "-c", #"exec "$0" "$@" <&- >&- 2>&-"#],
+            readsOutput: false
+        )
+        try await eventually("the server is ready") {
+            (try? await RawClient.exchange(port: port, "GET", "/ready").status) == 200
+        }
+        server.send(SIGTERM)
+        #expect(try await server.process.waitForExit() == .code(0))
+    }
+
+    @Test func `a closed standard error does not change the exit code`() async throws {
+        let server = try startServer(
+            ["PORT": "abc"],
+            launcher: ["bash", "-c", #"exec "$0" "$@" 2>&-"#],
+            readsOutput: false
+        )
+        #expect(try await server.process.waitForExit() == .code(78))
+    }
+
     @Test func `many small header fields below the limit are taken`() async throws {
         let fields = (0..<2000).map { "X-\($0): \($0)\r\n" }.joined()
         #expect(fields.utf8.count < 60_000)

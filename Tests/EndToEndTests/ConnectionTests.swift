@@ -261,6 +261,25 @@ import Testing
         #expect(try await client.ending() == .closed)
     }
 
+    @Test func `half a head and the end behind a whole request cost that one no answer`() async throws {
+        let client = try await drillServer().connect()
+        try await client.send(RawClient.request("GET", "/_drill/sleep?ms=200") + "G")
+        client.finishSending()
+        #expect(try await client.response().status == 200)
+        #expect(try await client.ending() == .closed)
+    }
+
+    @Test func `a long head behind another request, body or not, is no long request line`() async throws {
+        for first in [RawClient.request("GET", "/live"), RawClient.request("POST", "/_drill/echo", body: "body")] {
+            let client = try await drillServer().connect()
+            let second = RawClient.request(
+                "GET", "/live", fields: "X-Long: \(String(repeating: "x", count: 30_000))\r\n")
+            try await client.send(first + second)
+            #expect(try await client.response(to: first.hasPrefix("POST") ? "POST" : "GET").status == 200)
+            #expect(try await client.response().status == 200)
+        }
+    }
+
     @Test func `an idle timeout below that of a head counts`() async throws {
         let server = try await readyServer(["HTTP_HEADER_TIMEOUT_SECONDS": "3600", "HTTP_IDLE_TIMEOUT_SECONDS": "0.5"])
         let client = try await server.connect()

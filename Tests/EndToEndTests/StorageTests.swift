@@ -258,6 +258,15 @@ import Testing
         for client in clients { #expect(try await client.response(to: "POST").status == 201) }
     }
 
+    @Test func `nothing is acknowledged that a deleted database would take`() async throws {
+        let server = try await drillServer()
+        #expect(try await server.post("/_drill/transaction?value=kept").status == 201)
+        let database = try testFolder().appending(path: ".medbuilder/medbuilder.sqlite")
+        try FileManager.default.moveItem(at: database, to: testFolder().appending(path: "elsewhere"))
+        #expect(try await server.post("/_drill/transaction?value=lost").status == 503)
+        try await eventually("/ready is 503") { try await server.get("/ready").status == 503 }
+    }
+
     @Test func `a database that somebody else locks for long is an error until it is let go`() async throws {
         let server = try await drillServer(["DATABASE_URL": "sqlite:data.sqlite"])
         let shell = try await lock(testFolder().appending(path: "data.sqlite"), writing: true)

@@ -43,7 +43,8 @@ public struct SignalListener: Sendable {
                 switch Int32(number) {
                 case SIGTERM: handler(.terminate)
                 case SIGINT: handler(.interrupt)
-                default: handler(.hangUp)
+                case SIGHUP: handler(.hangUp)
+                default: break
                 }
             }
         }

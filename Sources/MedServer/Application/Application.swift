@@ -124,6 +124,7 @@ public final class Application: Sendable {
         )
         let ended = AsyncStream.makeStream(of: Never.self)
         // Registered before anything is opened; the last registered is done first.
+        self.lifecycle.onCleanUp("connections") { await self.server.settle() }
         self.lifecycle.onCleanUp("database") { await self.database.close() }
         self.lifecycle.onCleanUp("services") {
             await group.triggerGracefulShutdown()

@@ -80,8 +80,10 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     private var isHoldingReads = false
     /// Answers that are written and that the socket has not taken yet.
     private var unflushedAnswers = 0
+    /// The exchange whose answer was given before the request had come.
+    private var earlyAnswered: Exchange?
     /// Whether the last request had no body, so that its bytes ended with an empty line.
-    private var lastRequestWasBare = false
+    private var lastRequestWasBare = true
     /// The last four bytes that came.
     private var lastBytes: UInt32 = 0
     private var isInRead = false
@@ -120,6 +122,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         self.timer?.task.cancel()
         self.timer = nil
         self.shared.table.remove(self)
+        if let earlyAnswered { self.shared.lifecycle.work.end(earlyAnswered) }
         for exchange in self.exchanges {
             if !exchange.isRequestComplete { exchange.body?.fail(RequestBodyIncomplete()) }
             exchange.task?.cancel()
@@ -139,7 +142,8 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         case .head(let began):
             if began == nil {
                 self.reading = .head(began: .now())
-                self.lineLength = 0
+                // Behind a body, the head may have begun in the read before: then its line is not counted from its start.
+                self.lineLength = self.lastRequestWasBare ? 0 : nil
             }
             guard let length = self.lineLength else { return true }
             let view = bytes.readableBytesView
@@ -194,13 +198,12 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         }
         self.isInputClosed = true
         if case .lingering = self.state { return context.close(promise: nil) }
+        if self.isIdle { return context.close(promise: nil) }
         if let exchange = self.exchanges.last {
             if !exchange.isRequestComplete { exchange.body?.fail(RequestBodyIncomplete()) }
-            self.reading = .nothing
-            self.pump(sawAllInput: true)
-        } else {
-            context.close(promise: nil)
         }
+        self.reading = .nothing
+        self.pump(sawAllInput: true)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -213,7 +216,11 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             self.reading = .nothing
         case .head:
             // A client that closed in the middle of a head waits for nothing.
-            if error == .invalidEOFState { return context.close(promise: nil) }
+            if error == .invalidEOFState {
+                self.reading = .nothing
+                if self.isIdle { context.close(promise: nil) }
+                return
+            }
             self.refuse(error == .headerOverflow ? .headersTooLarge : .badRequest)
         }
         if !self.isInRead { self.pump(sawAllInput: true) }
@@ -259,6 +266,11 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         let hasBody =
             head.headers.contains(name: "transfer-encoding")
             || head.headers.first(name: "content-length").map { $0 != "0" } ?? false
+        // RFC 9112 §6.1: no other coding is known here, and HTTP/1.0 knows none; whoever sends one may mean another end.
+        let codings = head.headers["transfer-encoding"]
+        guard
+            codings.isEmpty || (codings.count == 1 && codings[0].lowercased() == "chunked" && head.version != .http1_0)
+        else { return self.refuse(.badRequest) }
         guard head.uri.utf8.count <= HTTPServer.maxLineSize else { return self.refuse(.uriTooLong) }
         // RFC 9112 §3.2: a request without exactly one Host is refused; HTTP/1.0 knew none.
         let hosts = head.headers["host"]
@@ -273,7 +285,8 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
                 method: head.method,
                 version: head.version,
                 keepAlive: keepAlive,
-                hasBody: hasBody
+                hasBody: hasBody,
+                onCancel: { exchange in self.onLoop { $0.cancel(exchange) } }
             )
             self.exchanges.append(exchange)
             return
@@ -306,7 +319,8 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             kind: .refusal(refusal),
             method: head?.method ?? .GET,
             version: head?.version ?? .http1_1,
-            keepAlive: false
+            keepAlive: false,
+            onCancel: { exchange in self.onLoop { $0.cancel(exchange) } }
         )
         self.idleSince.store(0, ordering: .relaxed)
         // After a head that was understood, its end may be in the same read: then the connection need not linger.
@@ -445,9 +459,14 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         guard let context = self.context else { return }
         let promise = context.eventLoop.makePromise(of: Void.self)
         self.unflushedAnswers += 1
+        if !exchange.isRequestComplete {
+            // Until the client has stopped sending, a reset could destroy the answer: the exit waits for that.
+            if !exchange.isWork { self.shared.lifecycle.work.begin(exchange) }
+            self.earlyAnswered = exchange
+        }
         promise.futureResult.whenComplete { _ in
             self.unflushedAnswers -= 1
-            if exchange.isWork { self.shared.lifecycle.work.end(exchange) }
+            if exchange.isWork, exchange.isRequestComplete { self.shared.lifecycle.work.end(exchange) }
             if closes {
                 self.linger()
             } else if self.isIdle {
@@ -472,6 +491,10 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         self.waitingSince = .now()
         self.idleSince.store(self.waitingSince.uptimeNanoseconds, ordering: .relaxed)
         self.arm(at: self.waitingSince + self.shared.idleTimeout)
+        if self.isInputClosed {
+            self.context?.close(promise: nil)
+            return
+        }
         // The grace may have begun while the client took its time with this answer.
         if self.shared.lifecycle.phase.rawValue >= Phase.finishing.rawValue { self.endIfKept() }
     }

@@ -35,6 +35,8 @@ final class HTTPServer: Sendable {
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
+            // What one read brings is parsed as a whole; this bounds how many requests that can be.
+            .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try Self.setUp(channel, shared: shared) }
             }
@@ -60,6 +62,13 @@ final class HTTPServer: Sendable {
             ),
             connection
         )
+    }
+
+    /// Lets every event loop come round twice, so that what has reached the sockets by now is read and answered.
+    func settle() async {
+        for _ in 0..<2 {
+            for loop in self.group.makeIterator() { try? await loop.submit {}.get() }
+        }
     }
 
     /// Does what a phase asks of connections.
