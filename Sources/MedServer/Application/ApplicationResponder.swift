@@ -41,9 +41,9 @@ struct ApplicationResponder: Sendable {
             "Request answered",
             metadata: [
                 "http.request.method": "\(request.method.rawValue)",
-                "http.route": "\(route.value ?? "unmatched")",
+                "http.route": "\(route.pattern)",
                 "http.response.status_code": "\(response.status.code)",
-                "event.duration": "\((ContinuousClock.now - began) / .nanoseconds(1))",
+                "event.duration": "\(Int((ContinuousClock.now - began) / .nanoseconds(1)))",
             ]
         )
         return response
@@ -67,7 +67,7 @@ struct ApplicationResponder: Sendable {
             "error.id": "\(id)",
             "error.type": "\(String(reflecting: type(of: error)))",
             "http.request.method": "\(request.method.rawValue)",
-            "http.route": "\(route.value ?? "unmatched")",
+            "http.route": "\(route.pattern)",
         ]
         guard let error = error as? DatabaseError, error.status == .disconnected || error.isTemporary else {
             self.logger.error("Request failed", metadata: metadata)
@@ -94,6 +94,14 @@ struct ApplicationResponder: Sendable {
     private static func randomID() -> String {
         let hex = String(UInt64.random(in: 0...(.max)), radix: 16)
         return String(repeating: "0", count: 16 - hex.count) + hex
+    }
+}
+
+extension EndpointPath {
+    /// The route's pattern, and one word for all that have none, which the router calls `NotFound`.
+    var pattern: String {
+        guard let value = self.value, value != "NotFound" else { return "unmatched" }
+        return value
     }
 }
 

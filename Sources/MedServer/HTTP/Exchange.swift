@@ -73,7 +73,7 @@ final class Exchange: Work, @unchecked Sendable {
         if case .application = self.kind { true } else { false }
     }
 
-    var workName: String { "\(self.method.rawValue) \(self.route.value ?? "unmatched")" }
+    var workName: String { "\(self.method.rawValue) \(self.route.pattern)" }
 
     func cancelWork() { self.onCancel(self) }
 }

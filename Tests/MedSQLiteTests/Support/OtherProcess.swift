@@ -18,6 +18,10 @@ final class OtherProcess: Sendable {
         self.process.arguments = ["sqlite3", path]
         self.process.standardInput = self.input
         self.process.standardOutput = self.output
+        // A process that another test starts must not inherit these: the shell would wait for that one's end too.
+        for handle in [self.input.fileHandleForWriting, self.output.fileHandleForReading] {
+            _ = fcntl(handle.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        }
         try self.process.run()
         try self.input.fileHandleForWriting.write(contentsOf: Data("\(statements)\n.print done\n".utf8))
         var said = ""
