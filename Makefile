@@ -21,7 +21,7 @@ test: check ## Install what is missing, build and run every test; FILTER=Shutdow
 ifdef FILTER
 	$(SWIFT) test --skip-build --filter '$(FILTER)'
 else
-	@# One after the other: servers of their own and tests that are full of work starve each other on two cores.
+	@# The end-to-end tests have the machine to themselves: two cores are few for both.
 	$(SWIFT) test --skip-build --skip EndToEndTests
 	$(SWIFT) test --skip-build --filter EndToEndTests
 endif
