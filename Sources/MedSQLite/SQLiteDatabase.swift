@@ -214,12 +214,14 @@ public final class SQLiteDatabase: MedStorage.Database {
     public func transaction<Value>(_ body: (any Transaction) async throws -> Value) async throws -> Value {
         let connections = try self.connections()
         try await self.writers.acquire()
-        defer { self.writers.release() }
+        let turn = WriterQueue.Turn(of: self.writers)
+        defer { turn.end() }
 
         let transaction = SQLiteTransaction(
             path: self.path,
             writer: connections.pool,
-            identity: connections.claim.identity
+            identity: connections.claim.identity,
+            turn: turn
         ) { self.note($0, write: true) }
         try await self.begin(transaction)
         let value: Value

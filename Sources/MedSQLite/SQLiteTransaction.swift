@@ -13,6 +13,7 @@ final class SQLiteTransaction: Transaction {
     private let path: String
     private let writer: any DatabaseWriter
     private let identity: FileIdentity
+    private let turn: WriterQueue.Turn
     private let failed: @Sendable (DatabaseError) -> Void
     private let isOver = Atomic(false)
 
@@ -21,11 +22,13 @@ final class SQLiteTransaction: Transaction {
         path: String,
         writer: any DatabaseWriter,
         identity: FileIdentity,
+        turn: WriterQueue.Turn,
         failed: @escaping @Sendable (DatabaseError) -> Void
     ) {
         self.path = path
         self.writer = writer
         self.identity = identity
+        self.turn = turn
         self.failed = failed
     }
 
@@ -67,6 +70,15 @@ final class SQLiteTransaction: Transaction {
         try? await self.access { db in
             self.isOver.store(true, ordering: .relaxed)
             try db.rollback()
+        }
+    }
+
+    func abandon() {
+        self.writer.asyncWriteWithoutTransaction { db in
+            // A task of the same request may still be in the closure: whatever it does now fails.
+            self.isOver.store(true, ordering: .relaxed)
+            if db.sqliteConnection != nil { try? db.rollback() }
+            self.turn.end()
         }
     }
 

@@ -7,6 +7,18 @@ import Synchronization
 ///
 /// Nobody holds a thread while waiting, and who is cancelled leaves the queue at once.
 final class WriterQueue: Sendable {
+    /// A turn, which ends once, whoever ends it.
+    final class Turn: Sendable {
+        private let queue: WriterQueue
+        private let isOver = Atomic(false)
+
+        init(of queue: WriterQueue) { self.queue = queue }
+
+        func end() {
+            if !self.isOver.exchange(true, ordering: .acquiringAndReleasing) { self.queue.release() }
+        }
+    }
+
     private struct State {
         var isTaken = false
         var nextID = 0

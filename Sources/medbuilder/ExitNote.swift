@@ -11,28 +11,14 @@ import MedRuntime
 ///
 /// It is written on a queue of its own: a disk that hangs must not hold up a shutdown.
 struct ExitNote: Sendable {
-    private let descriptor: Int32
+    private let file: ReservedFile?
     private let queue = DispatchQueue(label: "exit-note")
 
     /// Opens the file and reports what the last process left in it. A second process in the same folder goes without.
     init(folder: String, logger: Logger) {
-        mkdir(folder, 0o700)
-        let file = open(folder + "/last-exit", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
-        guard file >= 0, flock(file, LOCK_EX | LOCK_NB) == 0 else {
-            let reason = String(cString: strerror(errno))
-            if file >= 0 { close(file) }
-            self.descriptor = -1
-            logger.warning(
-                "No file for last words", metadata: ["file.directory": "\(folder)", "error.message": "\(reason)"])
-            return
-        }
-        self.descriptor = file
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        let count = read(file, &bytes, bytes.count)
-        guard count > 0 else { return }
-        let text = String(decoding: bytes[..<count], as: UTF8.self)
+        self.file = ReservedFile(path: folder + "/last-exit", logger: logger)
+        guard let text = self.file?.take(), !text.isEmpty else { return }
         logger.warning("The last shutdown was not logged to its end", metadata: ["shutdown.receipt": "\(text)"])
-        self.erase()
     }
 
     /// A shutdown has begun.
@@ -54,14 +40,14 @@ struct ExitNote: Sendable {
     func finish(timeout: Duration) {
         let done = DispatchSemaphore(value: 0)
         self.queue.async { done.signal() }
-        _ = done.wait(timeout: .now() + .nanoseconds(Int(timeout / .nanoseconds(1))))
+        _ = done.wait(timeout: .now() + timeout.dispatchInterval)
     }
 
     private func write(_ text: String) {
-        guard self.descriptor >= 0 else { return }
-        self.queue.async { [descriptor] in
-            ftruncate(descriptor, 0)
-            _ = text.withCString { pwrite(descriptor, $0, strlen($0), 0) }
+        guard let file else { return }
+        self.queue.async {
+            ftruncate(file.descriptor, 0)
+            _ = text.withCString { pwrite(file.descriptor, $0, strlen($0), 0) }
         }
     }
 }

@@ -16,6 +16,7 @@ public final class Probes: Sendable {
 
     private let lifecycle: Lifecycle
     private let engine: HealthEngine
+    private let stalls: StallWatch?
     private let environment: String
     private let startedAt: SuspendingClock.Instant
     private let wallClock: @Sendable () -> Timestamp
@@ -27,6 +28,7 @@ public final class Probes: Sendable {
     /// - Parameters:
     ///   - lifecycle: whose phase decides.
     ///   - engine: whose snapshot is shown.
+    ///   - stalls: whether the process can do work; without it, it always can.
     ///   - environment: the value of `environment` in the body of `/health`.
     ///   - startedAt: when the process started, for `uptime`.
     ///   - wallClock: the time of day.
@@ -34,6 +36,7 @@ public final class Probes: Sendable {
     public init(
         lifecycle: Lifecycle,
         engine: HealthEngine,
+        stalls: StallWatch? = nil,
         environment: String,
         startedAt: SuspendingClock.Instant,
         wallClock: @escaping @Sendable () -> Timestamp = { .now },
@@ -41,6 +44,7 @@ public final class Probes: Sendable {
     ) {
         self.lifecycle = lifecycle
         self.engine = engine
+        self.stalls = stalls
         self.environment = environment
         self.startedAt = startedAt
         self.wallClock = wallClock
@@ -49,11 +53,12 @@ public final class Probes: Sendable {
 
     /// `GET /live`: the process can do work.
     public func live() -> Answer {
+        let isAlive = self.stalls?.isStalled != true
         var json = JSONText()
-        json.member("alive", true)
+        json.member("alive", isAlive)
         json.member("timestamp", self.wallClock().description)
         json.member("uptime", self.uptime)
-        return Answer(status: 200, body: json.object)
+        return Answer(status: isAlive ? 200 : 503, body: json.object)
     }
 
     /// `GET /ready`: requests may be sent here.

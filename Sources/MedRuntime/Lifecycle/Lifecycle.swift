@@ -1,8 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
-import Dispatch
-import Foundation
+package import Dispatch
 public import Logging
 import Synchronization
 
@@ -23,9 +22,10 @@ import Synchronization
 public final class Lifecycle: Sendable {
     private enum Event: Sendable {
         case started
-        case stop(ShutdownTrigger, errorType: String?)
+        case stop(ShutdownTrigger, errorType: String?, inFlight: Int)
         case idle
-        case cleanedUp
+        /// The step of the clean-up with this number has ended.
+        case stepDone(Int)
         case deadlineOver
         /// Load balancers have noticed: the rest of the drain delay can be saved.
         case unreadinessSeen
@@ -35,10 +35,17 @@ public final class Lifecycle: Sendable {
     static let unreadyAnswersNeeded = 3
     /// How long no request must have come before the drain delay ends early.
     static let quietTime = Duration.seconds(1)
+    /// How long a step of the clean-up may take once a trap was contained: it may wait for a task that never ends.
+    static let stepPatience = Duration.seconds(2)
+    /// How often the timekeeper looks whether the task pool moves.
+    static let poolPatience = Duration.milliseconds(100)
+    /// How many threads the task pool may get beyond its own because application code blocks those.
+    static let extraPoolThreads = 64
 
     private struct Shared {
         var mailbox: [Event] = []
         var observers: [@Sendable (Phase) -> Void] = []
+        var trapObservers: [@Sendable (ContainedTrap) -> Void] = []
         var cleanUps: [(name: String, body: @Sendable () async -> Void)] = []
     }
 
@@ -46,7 +53,7 @@ public final class Lifecycle: Sendable {
     public let work = WorkLedger()
 
     private let configuration: ShutdownConfiguration
-    private let logger: Logger
+    let logger: Logger
     private let lastWords: @Sendable (ShutdownReceipt) -> Void
     private let exit: @Sendable (Int32) -> Void
     private let phaseValue = Atomic<UInt8>(Phase.starting.rawValue)
@@ -56,6 +63,9 @@ public final class Lifecycle: Sendable {
     private let finished = DispatchSemaphore(value: 0)
     private let unreadyAnswers = Atomic<Int>(0)
     private let hasExited = Atomic<Bool>(false)
+    private let hasTrapped = Atomic<Bool>(false)
+    let trapHandlers = Mutex<[TrapHandler]>([])
+    let lastTrapHandlerID = Atomic<Int>(0)
     private let began = Mutex<(receipt: ShutdownReceipt, at: SuspendingClock.Instant)?>(nil)
 
     /// Starts the two threads; the phase is ``Phase/starting``.
@@ -76,8 +86,8 @@ public final class Lifecycle: Sendable {
         self.logger = logger
         self.lastWords = lastWords
         self.exit = exit
-        Self.startThread(named: "med-conductor") { self.conduct() }
-        Self.startThread(named: "med-deadline") { self.keepDeadline() }
+        OwnThread.start("med-conductor") { self.conduct() }
+        OwnThread.start("med-deadline") { self.keepDeadline() }
     }
 
     /// Where the process is. Reading it costs one atomic load.
@@ -93,7 +103,7 @@ public final class Lifecycle: Sendable {
     ///
     /// - Parameter error: what ended the service or task. Its type is logged, never its text, which could hold PHI.
     public func stop(_ trigger: ShutdownTrigger, because error: (any Error)? = nil) {
-        self.post(.stop(trigger, errorType: error.map { String(reflecting: type(of: $0)) }))
+        self.post(.stop(trigger, errorType: error.map { String(reflecting: type(of: $0)) }, inFlight: self.work.count))
     }
 
     /// A prober was told that the process is not ready. After three of those, the drain delay ends as soon as no request
@@ -115,91 +125,30 @@ public final class Lifecycle: Sendable {
         self.shared.withLock { $0.cleanUps.append((name, body)) }
     }
 
-    // MARK: - Work
+    // MARK: - Traps
 
-    /// Whether this task is part of work that was admitted.
-    @TaskLocal static var isInsideWork = false
-
-    /// Runs `body` as work that a shutdown waits for, and cancels when the grace is over.
-    ///
-    /// - Throws: ``LifecycleError/shuttingDown`` when no new work is accepted any more (never inside other work), and
-    ///   whatever `body` throws.
-    public func withWork<Value: Sendable>(
-        _ name: String,
-        _ body: @escaping @Sendable () async throws -> Value
-    ) async throws -> Value {
-        if Self.isInsideWork { return try await self.accounting(name, body) }
-        let task = try self.startTask(name) { try await body() }
-        return try await withTaskCancellationHandler {
-            try await task.value
-        } onCancel: {
-            task.cancel()
-        }
+    /// Calls `observer` on the crash guard's thread for every trap that was contained: to close what only the lost thread
+    /// could have closed. It must not block.
+    public func onTrap(_ observer: @escaping @Sendable (ContainedTrap) -> Void) {
+        self.shared.withLock { $0.trapObservers.append(observer) }
     }
 
-    /// Runs `body` as part of what the caller does, and has a shutdown wait for it. Cancellation comes by the caller's task.
-    ///
-    /// - Throws: ``LifecycleError/shuttingDown`` when no new work is accepted any more (never inside other work), and
-    ///   whatever `body` throws.
-    public func accounting<Value>(_ name: String, _ body: () async throws -> Value) async throws -> Value {
-        let work = NamedWork(name: name)
-        if Self.isInsideWork {
-            self.work.begin(work)
-        } else if !self.work.admit(work) {
-            throw LifecycleError.shuttingDown
+    /// A thread has trapped and is lost: begins the shutdown, and finishes what others wait for.
+    func contain(_ trap: ContainedTrap) {
+        self.hasTrapped.store(true, ordering: .releasing)
+        // Counted before the lost work is struck out.
+        self.post(.stop(.uncaughtException, errorType: trap.signal, inFlight: self.work.count))
+        for observer in self.shared.withLock({ $0.trapObservers }) { observer(trap) }
+        guard trap.work != 0 else { return }
+        let handlers = self.trapHandlers.withLock { handlers in
+            defer { handlers.removeAll { $0.work == trap.work } }
+            return handlers.filter { $0.work == trap.work }
         }
-        defer { self.work.end(work) }
-        return try await body()
-    }
-
-    /// Runs `body` in the background. An error out of it begins a shutdown (`UNHANDLED_REJECTION`).
-    ///
-    /// - Throws: ``LifecycleError/shuttingDown`` when no new work is accepted any more (never inside other work).
-    public func supervise(_ name: String, _ body: @escaping @Sendable () async throws -> Void) throws {
-        _ = try self.startTask(name) {
-            do {
-                try await body()
-            } catch let error where !(error is CancellationError && self.phase.isShuttingDown) {
-                self.logger.critical(
-                    "A background task failed",
-                    metadata: ["task.name": "\(name)", "error.type": "\(String(reflecting: type(of: error)))"]
-                )
-                self.stop(.unhandledRejection, because: error)
-            } catch {}
-        }
-    }
-
-    private func startTask<Value: Sendable>(
-        _ name: String,
-        _ body: @escaping @Sendable () async throws -> Value
-    ) throws(LifecycleError) -> Task<Value, any Error> {
-        let work = NamedWork(name: name)
-        if Self.isInsideWork {
-            self.work.begin(work)
-        } else if !self.work.admit(work) {
-            throw LifecycleError.shuttingDown
-        }
-        let task = Task {
-            defer { self.work.end(work) }
-            return try await Self.$isInsideWork.withValue(true) { try await body() }
-        }
-        work.onCancel { task.cancel() }
-        return task
-    }
-
-    /// Runs `body` as part of work that the caller has entered in the ledger itself.
-    public static func insideWork<Value>(_ body: () async throws -> Value) async rethrows -> Value {
-        try await Self.$isInsideWork.withValue(true) { try await body() }
+        for handler in handlers.reversed() { handler.action() }
+        self.work.lose(trap.work)
     }
 
     // MARK: - The conductor
-
-    private static func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
-        let thread = Thread(block: body)
-        thread.name = name
-        thread.stackSize = 512 * 1024
-        thread.start()
-    }
 
     private func post(_ event: Event) {
         self.shared.withLock { $0.mailbox.append(event) }
@@ -210,6 +159,7 @@ public final class Lifecycle: Sendable {
         var sequence = ShutdownSequence.starting
         var timer: DispatchTime?
         var drainEnd = DispatchTime.distantFuture
+        var cleanUp = CleanUp(steps: [])
         while true {
             let result = timer.map { self.mail.wait(timeout: $0) } ?? self.waitForMail()
             let action: ShutdownSequence.Action
@@ -219,18 +169,35 @@ public final class Lifecycle: Sendable {
                     timer = later
                     continue
                 }
-                action = sequence.phase == .draining ? sequence.drainDelayOver() : sequence.graceOver()
+                switch sequence.phase {
+                case .draining:
+                    action = sequence.drainDelayOver()
+                case .cleaningUp:
+                    timer = .now() + Self.stepPatience.dispatchInterval
+                    guard self.hasTrapped.load(ordering: .acquiring) else { continue }
+                    self.logger.warning(
+                        "A step of the clean-up does not end",
+                        metadata: ["shutdown.step": "\(cleanUp.currentName)"]
+                    )
+                    action = self.next(of: &cleanUp) ? .none : sequence.cleanedUp()
+                default:
+                    action = sequence.graceOver()
+                }
             } else {
                 guard let event = self.shared.withLock({ $0.mailbox.isEmpty ? nil : $0.mailbox.removeFirst() }) else {
                     continue
                 }
                 switch event {
                 case .started: action = sequence.started()
-                case .stop(let trigger, let errorType):
+                case .stop(let trigger, let errorType, let inFlight):
                     action = sequence.triggered(by: trigger)
-                    self.perform(action, after: trigger, errorType: errorType)
+                    self.perform(action, after: trigger, errorType: errorType, inFlight: inFlight)
                 case .idle: action = sequence.idle()
-                case .cleanedUp: action = sequence.cleanedUp()
+                case .stepDone(let number):
+                    // One that was given up may end later.
+                    guard number == cleanUp.current else { continue }
+                    timer = .now() + Self.stepPatience.dispatchInterval
+                    action = self.next(of: &cleanUp) ? .none : sequence.cleanedUp()
                 case .deadlineOver: action = sequence.deadlineOver()
                 case .unreadinessSeen:
                     action = .none
@@ -253,9 +220,10 @@ public final class Lifecycle: Sendable {
                 self.began.withLock { $0?.receipt.cancelled = count }
                 self.logger.warning("Grace is over, cancelling", metadata: ["shutdown.held_by": "\(held)"])
             case .cleanUp:
-                timer = nil
                 self.logger.notice("Server closed, cleaning up resources...")
-                self.cleanUp()
+                cleanUp = CleanUp(steps: self.shared.withLock { $0.cleanUps }.reversed())
+                timer = .now() + Self.stepPatience.dispatchInterval
+                self.post(.stepDone(cleanUp.current))
             case .exit(let code):
                 self.finish(code)
                 return
@@ -280,7 +248,12 @@ public final class Lifecycle: Sendable {
     }
 
     /// Says what a trigger did, and publishes a shutdown's beginning before it says it.
-    private func perform(_ action: ShutdownSequence.Action, after trigger: ShutdownTrigger, errorType: String?) {
+    private func perform(
+        _ action: ShutdownSequence.Action,
+        after trigger: ShutdownTrigger,
+        errorType: String?,
+        inFlight count: Int
+    ) {
         var metadata: Logger.Metadata = ["shutdown.trigger": "\(trigger.rawValue)"]
         metadata["error.type"] = errorType.map { "\($0)" }
         switch action {
@@ -288,7 +261,6 @@ public final class Lifecycle: Sendable {
             // Before anything else: from now on /ready is 503.
             self.phaseValue.store(Phase.draining.rawValue, ordering: .releasing)
             self.work.watchAdmissions()
-            let count = self.work.count
             self.began.withLock {
                 let receipt = ShutdownReceipt(
                     trigger: trigger,
@@ -328,15 +300,28 @@ public final class Lifecycle: Sendable {
         for observer in self.shared.withLock({ $0.observers }) { observer(phase) }
     }
 
-    private func cleanUp() {
-        let steps = self.shared.withLock { $0.cleanUps }
-        Task(priority: .high) {
-            for step in steps.reversed() {
-                self.logger.debug("Cleaning up", metadata: ["shutdown.step": "\(step.name)"])
-                await step.body()
-            }
-            self.post(.cleanedUp)
+    /// The steps of the clean-up, and which of them is under way.
+    private struct CleanUp {
+        let steps: [(name: String, body: @Sendable () async -> Void)]
+        /// -1 before the first one.
+        var current = -1
+        var executor = ThreadExecutor(name: "med-cleanup")
+
+        var currentName: String { self.steps.indices.contains(self.current) ? self.steps[self.current].name : "none" }
+    }
+
+    /// Begins the next step. False if there is none.
+    private func next(of cleanUp: inout CleanUp) -> Bool {
+        cleanUp.current += 1
+        let number = cleanUp.current
+        guard number < cleanUp.steps.count else { return false }
+        let step = cleanUp.steps[number]
+        self.logger.debug("Cleaning up", metadata: ["shutdown.step": "\(step.name)"])
+        Task(executorPreference: cleanUp.executor) {
+            await step.body()
+            self.post(.stepDone(number))
         }
+        return true
     }
 
     private func finish(_ code: Int32) {
@@ -365,13 +350,16 @@ public final class Lifecycle: Sendable {
 
     private func keepDeadline() {
         self.deadlineArmed.wait()
-        guard self.finished.wait(timeout: .now() + self.configuration.deadline.dispatchInterval) == .timedOut else {
-            return
+        let deadline = DispatchTime.now() + self.configuration.deadline.dispatchInterval
+        var pool = PoolWatch(threads: Self.extraPoolThreads)
+        while self.finished.wait(timeout: min(deadline, .now() + Self.poolPatience.dispatchInterval)) == .timedOut {
+            pool.keepMoving()
+            guard DispatchTime.now() >= deadline else { continue }
+            self.post(.deadlineOver)
+            // The conductor has this long for its last words; then the process ends without them.
+            guard self.finished.wait(timeout: .now() + .milliseconds(500)) == .timedOut else { return }
+            return self.exitOnce(ExitCode.forced)
         }
-        self.post(.deadlineOver)
-        // The conductor has this long for its last words; then the process ends without them.
-        guard self.finished.wait(timeout: .now() + .milliseconds(500)) == .timedOut else { return }
-        self.exitOnce(ExitCode.forced)
     }
 
     private func exitOnce(_ code: Int32) {
@@ -383,7 +371,7 @@ public final class Lifecycle: Sendable {
 
 extension Duration {
     /// For Dispatch, which counts whole nanoseconds, and so no more than 292 years; a century is for ever.
-    var dispatchInterval: DispatchTimeInterval {
+    package var dispatchInterval: DispatchTimeInterval {
         let (seconds, attoseconds) = min(max(self, .zero), .seconds(3_155_760_000)).components
         return .nanoseconds(Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000))
     }

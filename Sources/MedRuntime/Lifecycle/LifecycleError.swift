@@ -5,11 +5,13 @@
 public struct LifecycleError: Error, Equatable, CustomStringConvertible {
     /// The kind of failure.
     public struct Code: Hashable, Sendable {
-        private enum Value { case shuttingDown }
+        private enum Value { case shuttingDown, trapped }
         private let value: Value
 
         /// The process is shutting down and takes no more work.
         public static let shuttingDown = Code(value: .shuttingDown)
+        /// The work ended in a runtime trap, which was contained.
+        public static let trapped = Code(value: .trapped)
     }
 
     /// Branch on this.
@@ -21,5 +23,12 @@ public struct LifecycleError: Error, Equatable, CustomStringConvertible {
     public static let shuttingDown = Self(
         code: .shuttingDown,
         description: "The process is shutting down and takes no more work; another replica can do it."
+    )
+
+    /// The work ended in a runtime trap, which was contained.
+    public static let trapped = Self(
+        code: .trapped,
+        description:
+            "The work ended in a runtime trap, which was contained; the process finishes what else is in flight."
     )
 }

@@ -9,6 +9,16 @@ public protocol Work: AnyObject, Sendable {
     var workName: String { get }
     /// Asks it to stop early. It may be called more than once, from any thread.
     func cancelWork()
+    /// The task that did it has trapped and will never come back: finishes what others wait for, then calls `done`. Called
+    /// on the crash guard's thread; it must not block. By default there is nothing to finish.
+    func loseWork(done: @escaping @Sendable () -> Void)
+}
+
+extension Work {
+    public func loseWork(done: @escaping @Sendable () -> Void) { done() }
+
+    /// Its identity, as the signal handler of the crash guard knows it.
+    var workID: UInt { UInt(bitPattern: ObjectIdentifier(self)) }
 }
 
 /// Work that is known by a fixed name and may be cancelled before there is anything to cancel.
@@ -19,9 +29,21 @@ final class NamedWork: Work {
     }
 
     let workName: String
+    /// The work that it is part of, which it is lost with; 0 if none.
+    let parent: UInt
+    private let onLoss: @Sendable () -> Void
     private let state = Mutex(State.running(cancel: nil))
 
-    init(name: String) { self.workName = name }
+    init(name: String, parent: UInt = 0, onLoss: @escaping @Sendable () -> Void = {}) {
+        self.workName = name
+        self.parent = parent
+        self.onLoss = onLoss
+    }
+
+    func loseWork(done: @escaping @Sendable () -> Void) {
+        self.onLoss()
+        done()
+    }
 
     /// What ``cancelWork()`` does. It is done at once if the cancellation came first.
     func onCancel(_ action: @escaping @Sendable () -> Void) {

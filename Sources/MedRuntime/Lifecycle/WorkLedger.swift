@@ -9,7 +9,8 @@ import Synchronization
 /// admitted (a transaction of a request) is always taken: what was begun is finished.
 public final class WorkLedger: Sendable {
     private struct State {
-        var entries: [ObjectIdentifier: any Work] = [:]
+        /// By ``Work/workID``.
+        var entries: [UInt: any Work] = [:]
         var isGateOpen = true
         var isCancelled = false
         /// Kept while the shutdown wants to know; the clock is not read for every request otherwise.
@@ -18,16 +19,19 @@ public final class WorkLedger: Sendable {
     }
 
     private let state = Mutex(State())
+    /// How much is in flight, for the signal handler of the crash guard, which can take no lock.
+    let published: PublishedCount
 
     /// Creates an empty ledger with an open gate.
-    public init() {}
+    public init() { self.published = PublishedCount() }
 
     /// Enters work that comes from outside. False once the gate is closed.
     public func admit(_ work: any Work) -> Bool {
         self.state.withLock { state in
             guard state.isGateOpen else { return false }
             if state.lastAdmission != nil { state.lastAdmission = .now }
-            state.entries[ObjectIdentifier(work)] = work
+            state.entries[work.workID] = work
+            self.published.set(state.entries.count)
             return true
         }
     }
@@ -35,7 +39,8 @@ public final class WorkLedger: Sendable {
     /// Enters work that belongs to work already admitted, whether the gate is open or not.
     public func begin(_ work: any Work) {
         let isCancelled = self.state.withLock { state in
-            state.entries[ObjectIdentifier(work)] = work
+            state.entries[work.workID] = work
+            self.published.set(state.entries.count)
             return state.isCancelled
         }
         if isCancelled { work.cancelWork() }
@@ -44,12 +49,33 @@ public final class WorkLedger: Sendable {
     /// Strikes out finished work. Doing it twice does nothing.
     public func end(_ work: any Work) {
         let onIdle = self.state.withLock { state -> (@Sendable () -> Void)? in
-            guard state.entries.removeValue(forKey: ObjectIdentifier(work)) != nil else { return nil }
+            guard state.entries.removeValue(forKey: work.workID) != nil else { return nil }
+            self.published.set(state.entries.count)
             guard !state.isGateOpen, state.entries.isEmpty else { return nil }
             return state.onIdle
         }
         onIdle?()
     }
+
+    /// The thread that did this work is lost, and with it what belongs to the work: each is asked to finish what others
+    /// wait for, and is struck out when it has.
+    func lose(_ id: UInt) {
+        let lost = self.state.withLock { state in
+            state.entries.values.filter { $0.workID == id || ($0 as? NamedWork)?.parent == id }
+        }
+        for work in lost { work.loseWork { self.end(work) } }
+    }
+
+    /// Strikes out all work that nobody can finish any more, and says how much that was.
+    @discardableResult
+    public func strikeOut(where isLost: (any Work) -> Bool) -> Int {
+        let lost = self.state.withLock { Array($0.entries.values) }.filter(isLost)
+        for work in lost { self.end(work) }
+        return lost.count
+    }
+
+    /// The name of work in flight; nil if there is no such work.
+    func name(of id: UInt) -> String? { self.state.withLock { $0.entries[id] }?.workName }
 
     /// How much is in flight.
     public var count: Int { self.state.withLock { $0.entries.count } }
@@ -91,4 +117,19 @@ public final class WorkLedger: Sendable {
         for work in works { work.cancelWork() }
         return works.count
     }
+}
+
+/// A number at a fixed address, written with a lock held and read by a signal handler without one.
+final class PublishedCount: @unchecked Sendable {
+    // Unchecked: an aligned word is written and read in one piece on every processor that Swift runs on.
+    let address: UnsafeMutablePointer<Int64>
+
+    init() {
+        self.address = .allocate(capacity: 1)
+        self.address.initialize(to: 0)
+    }
+
+    deinit { self.address.deallocate() }
+
+    func set(_ count: Int) { self.address.pointee = Int64(count) }
 }

@@ -19,7 +19,15 @@ struct AccountedDatabase: Database {
     func check() async -> DatabaseCheck { await self.base.check() }
 
     func transaction<Result>(_ body: (any Transaction) async throws -> Result) async throws -> Result {
-        try await self.lifecycle.accounting("transaction") { try await self.base.transaction(body) }
+        try await self.lifecycle.accounting("transaction") {
+            try await self.base.transaction { transaction in
+                try await self.lifecycle.withTrapHandler {
+                    transaction.abandon()
+                } _: {
+                    try await body(transaction)
+                }
+            }
+        }
     }
 
     func query(_ statement: Statement) async throws -> [Row] { try await self.base.query(statement) }

@@ -22,6 +22,7 @@ public final class Application: Sendable {
     private let lifecycle: Lifecycle
     private let engine: HealthEngine
     private let server: HTTPServer
+    private let stalls: StallWatch
     private let services: [any Service]
     private let logger: Logger
 
@@ -58,26 +59,38 @@ public final class Application: Sendable {
             ],
             logger: logger
         )
+        let stalls = StallWatch(limit: settings.liveStall, logger: logger)
+        stalls.watch("task pool") { _ in
+            CrashGuard.taskPoolStacks()
+        } beat: { answered in
+            Task { answered() }
+        }
         let probes = Probes(
             lifecycle: lifecycle,
             engine: engine,
+            stalls: stalls,
             environment: settings.environment.rawValue,
             startedAt: startedAt,
             logger: logger
         )
         let router = Router(context: ServerRequestContext.self, options: .autoGenerateHeadEndpoints)
-        if settings.drillRoutes { DrillRoutes(database: database, lifecycle: lifecycle).add(to: router) }
+        if settings.drill.routes { DrillRoutes(database: database, lifecycle: lifecycle).add(to: router) }
         let responder = ApplicationResponder(router: router.buildResponder(), lifecycle: lifecycle, logger: logger)
         let server = HTTPServer(
             shared: HTTP1Connection.Shared(
                 probes: probes,
                 lifecycle: lifecycle,
                 table: ConnectionTable(limit: DescriptorLimit.connections(atMost: settings.http.maxConnections)),
+                loops: EventLoops(count: HTTPServer.eventLoopCount),
+                logger: logger,
                 headerTimeout: TimeAmount(settings.http.headerTimeout),
                 idleTimeout: TimeAmount(settings.http.idleTimeout),
                 respond: { await responder.respond(to: $0, on: $1, route: $2) }
-            )
+            ),
+            stalls: stalls
         )
+        stalls.onChange { server.stallsChanged($0) }
+        lifecycle.onTrap { server.trapped($0) }
         engine.onChange { probes.logChanges() }
         lifecycle.onPhase { phase in
             server.entered(phase)
@@ -88,6 +101,7 @@ public final class Application: Sendable {
         self.lifecycle = lifecycle
         self.engine = engine
         self.server = server
+        self.stalls = stalls
         self.services = services
         self.logger = logger
     }
@@ -99,6 +113,7 @@ public final class Application: Sendable {
     @discardableResult
     public func open() async throws -> Int {
         let port = try await self.server.open(host: self.settings.host, port: self.settings.port)
+        self.stalls.start()
         self.logger.notice("serving on port \(port)")
         return port
     }
@@ -108,6 +123,7 @@ public final class Application: Sendable {
         let startUp = StartUp(
             database: self.database,
             migration: self.settings.database.migration,
+            drill: self.settings.drill.start,
             engine: self.engine,
             lifecycle: self.lifecycle,
             logger: self.logger

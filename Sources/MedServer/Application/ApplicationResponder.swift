@@ -62,7 +62,7 @@ struct ApplicationResponder: Sendable {
         default:
             break
         }
-        let id = Self.randomID()
+        let id = ErrorID.make()
         var metadata: Logger.Metadata = [
             "error.id": "\(id)",
             "error.type": "\(String(reflecting: type(of: error)))",
@@ -81,19 +81,13 @@ struct ApplicationResponder: Sendable {
     private static func response(_ failure: Failure, id: String? = nil) -> Response {
         var headers: HTTPFields = [.contentType: "application/json; charset=utf-8"]
         if let seconds = failure.retryAfter { headers[.retryAfter] = String(seconds) }
-        let body = id.map { #"{"error":"\#(failure.code)","id":"\#($0)"}"# } ?? #"{"error":"\#(failure.code)"}"#
-        return Response(
-            status: failure.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
+        let body = ErrorBody.json(failure.code, id: id)
+        return Response(status: failure.status, headers: headers, body: ResponseBody(byteBuffer: body))
     }
 
     /// `Not Found` as `not_found`.
     private static func code(of status: HTTPResponse.Status) -> String {
         status.reasonPhrase.lowercased().replacing(" ", with: "_").replacing("'", with: "")
-    }
-
-    private static func randomID() -> String {
-        let hex = String(UInt64.random(in: 0...(.max)), radix: 16)
-        return String(repeating: "0", count: 16 - hex.count) + hex
     }
 }
 

@@ -15,12 +15,14 @@ struct StartUp: Service {
 
     let database: any Database
     let migration: Settings.Database.Migration
+    let drill: Settings.Drill.Start
     let engine: HealthEngine
     let lifecycle: Lifecycle
     let logger: Logger
 
     /// Makes the database ready and says so; then there is nothing more to do until the shutdown.
     func run() async throws {
+        if self.drill == .trap { DrillTrap.nil.spring() }
         try await withGracefulShutdownHandler {
             try await cancelWhenGracefulShutdown { try await self.prepare() }
         } onGracefulShutdown: {

@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import NIOCore
 import Synchronization
 
@@ -62,6 +63,15 @@ final class ConnectionTable: Sendable {
 
     func remove(_ connection: HTTP1Connection) {
         _ = self.connections.withLock { $0.removeValue(forKey: ObjectIdentifier(connection)) }
+    }
+
+    /// Ends all connections of an event loop whose thread is lost, past the loop: each client sees the end at once.
+    ///
+    /// - Returns: how many there were.
+    func cutOff(_ loop: any EventLoop) -> Int {
+        let lost = self.connections.withLock { $0.values.filter { $0.channel.eventLoop === loop } }
+        for connection in lost where connection.descriptor >= 0 { shutdown(connection.descriptor, Int32(SHUT_RDWR)) }
+        return lost.count
     }
 
     /// Closes every connection that waits for its next request.

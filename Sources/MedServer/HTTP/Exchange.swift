@@ -36,27 +36,31 @@ final class Exchange: Work, @unchecked Sendable {
     let hasBody: Bool
     /// Whether the client waits for a `100 Continue` before it sends the body.
     let expectsContinue: Bool
+    /// The event loop of its connection.
+    let eventLoop: any EventLoop
     /// The pattern of the route, known after routing.
     let route = EndpointPath()
 
     var response = ResponseState.none
     var isRequestComplete = false
     var isCancelled = false
+    /// Whether its handler has trapped and will never answer.
+    var isLost = false
     /// Whether the head of the answer said that the connection ends with it.
     var announcedClose = false
     var body: RequestBodyFeed?
     var task: Task<Void, Never>?
-    private let onCancel: @Sendable (Exchange) -> Void
+    private let connection: HTTP1Connection
 
     init(
         kind: Kind,
+        connection: HTTP1Connection,
         method: HTTPMethod,
         version: HTTPVersion,
         keepAlive: Bool,
         hasBody: Bool = false,
         expectsContinue: Bool = false,
-        body: RequestBodyFeed? = nil,
-        onCancel: @escaping @Sendable (Exchange) -> Void = { _ in }
+        body: RequestBodyFeed? = nil
     ) {
         self.kind = kind
         self.method = method
@@ -65,7 +69,8 @@ final class Exchange: Work, @unchecked Sendable {
         self.hasBody = hasBody
         self.expectsContinue = expectsContinue
         self.body = body
-        self.onCancel = onCancel
+        self.connection = connection
+        self.eventLoop = connection.channel.eventLoop
     }
 
     /// Whether a shutdown waits for it.
@@ -75,5 +80,7 @@ final class Exchange: Work, @unchecked Sendable {
 
     var workName: String { "\(self.method.rawValue) \(self.route.pattern)" }
 
-    func cancelWork() { self.onCancel(self) }
+    func cancelWork() { self.connection.cancel(self) }
+
+    func loseWork(done: @escaping @Sendable () -> Void) { self.connection.lose(self, done: done) }
 }

@@ -3,10 +3,12 @@
 
 import HTTPTypes
 import Hummingbird
+import Logging
 import MedRuntime
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypesHTTP1
+import NIOPosix
 import Synchronization
 
 /// One HTTP/1.1 connection: reads requests, answers probes itself, hands the others to the application one after the
@@ -34,6 +36,8 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         var probes: Probes
         var lifecycle: Lifecycle
         var table: ConnectionTable
+        var loops: EventLoops
+        var logger: Logger
         var headerTimeout: TimeAmount
         var idleTimeout: TimeAmount
         var respond: @Sendable (Request, any Channel, EndpointPath) async -> Response
@@ -65,6 +69,8 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     /// idle only after a second, so that its first request can come before it makes room for another.
     let idleSince = Atomic<UInt64>(0)
     let channel: any Channel
+    /// The socket, for the day on which the event loop cannot close it; -1 if the channel has none.
+    let descriptor: NIOBSDSocket.Handle
 
     private let shared: Shared
     private var admission = ConnectionTable.Admission.normal
@@ -93,6 +99,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
 
     init(channel: any Channel, shared: Shared) {
         self.channel = channel
+        self.descriptor = (try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable { $0 }) ?? -1
         self.shared = shared
         self.idleSince.store((self.waitingSince + .seconds(1)).uptimeNanoseconds, ordering: .relaxed)
     }
@@ -282,11 +289,11 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         if let probe = ProbeRoute(target: head.uri) {
             let exchange = Exchange(
                 kind: .probe(probe),
+                connection: self,
                 method: head.method,
                 version: head.version,
                 keepAlive: keepAlive,
-                hasBody: hasBody,
-                onCancel: { exchange in self.onLoop { $0.cancel(exchange) } }
+                hasBody: hasBody
             )
             self.exchanges.append(exchange)
             return
@@ -301,13 +308,13 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         let body = hasBody ? RequestBodyFeed.make { self.onLoop { $0.bodyHasRoom() } } : nil
         let exchange = Exchange(
             kind: .application(head, body?.sequence),
+            connection: self,
             method: head.method,
             version: head.version,
             keepAlive: keepAlive,
             hasBody: hasBody,
             expectsContinue: expectsContinue,
-            body: body?.feed,
-            onCancel: { exchange in self.onLoop { $0.cancel(exchange) } }
+            body: body?.feed
         )
         guard self.shared.lifecycle.work.admit(exchange) else { return self.refuse(.shuttingDown, to: head) }
         self.exchanges.append(exchange)
@@ -317,10 +324,10 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     private func refuse(_ refusal: Refusal, to head: HTTPRequestHead? = nil) {
         let exchange = Exchange(
             kind: .refusal(refusal),
+            connection: self,
             method: head?.method ?? .GET,
             version: head?.version ?? .http1_1,
-            keepAlive: false,
-            onCancel: { exchange in self.onLoop { $0.cancel(exchange) } }
+            keepAlive: false
         )
         self.idleSince.store(0, ordering: .relaxed)
         // After a head that was understood, its end may be in the same read: then the connection need not linger.
@@ -369,7 +376,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             self.flush()
         }
         exchange.task = Task {
-            await Lifecycle.insideWork {
+            await Lifecycle.insideWork(exchange) {
                 let response = await self.shared.respond(request, self.channel, exchange.route)
                 await self.send(response, for: exchange)
             }
@@ -378,7 +385,9 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     /// The shutdown's grace is over for this request.
-    private func cancel(_ exchange: Exchange) {
+    func cancel(_ exchange: Exchange) { self.onLoop { $0.endEarly(exchange) } }
+
+    private func endEarly(_ exchange: Exchange) {
         exchange.isCancelled = true
         exchange.task?.cancel()
         // A client that does not take its answer would hold the shutdown up to the deadline.
@@ -391,6 +400,33 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         if isStalled { self.context?.close(promise: nil) }
     }
 
+    /// The handler of this request has trapped: the client is told, and the connection ends. `done` is called when nothing
+    /// is left to do for the request.
+    func lose(_ exchange: Exchange, done: @escaping @Sendable () -> Void) {
+        // A lost loop closes its connections in its own way.
+        guard !self.shared.loops.isLost(self.channel.eventLoop) else { return done() }
+        self.onLoop { connection in
+            exchange.isLost = true
+            // Other tasks of the same request may go on; nobody waits for them any more.
+            exchange.task?.cancel()
+            guard let context = connection.context, exchange.response != .ended else { return done() }
+            if exchange.response == .none {
+                let id = ErrorID.make()
+                connection.shared.logger.error(
+                    "Request failed",
+                    metadata: [
+                        "error.id": "\(id)", "error.type": "runtime trap",
+                        "http.request.method": "\(exchange.method.rawValue)", "http.route": "\(exchange.route.pattern)",
+                    ]
+                )
+                connection.finish(exchange, status: .internalServerError, headers: [:], error: "internal", id: id)
+            } else {
+                context.close(promise: nil)
+                done()
+            }
+        }
+    }
+
     // MARK: - Answers
 
     private func answer(_ exchange: Exchange, probe: ProbeRoute) {
@@ -401,12 +437,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             headers.add(name: "Cache-Control", value: "no-store")
             return self.finish(exchange, status: .methodNotAllowed, headers: headers, error: "method_not_allowed")
         }
-        let answer =
-            switch probe {
-            case .live: self.shared.probes.live()
-            case .ready: self.shared.probes.ready()
-            case .health: self.shared.probes.health()
-            }
+        let answer = self.shared.probes.answer(to: probe)
         headers.add(name: "Content-Type", value: "application/json; charset=utf-8")
         headers.add(name: "Cache-Control", value: "no-store")
         self.finish(
@@ -423,10 +454,16 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         self.finish(exchange, status: refusal.status, headers: headers, error: refusal.code)
     }
 
-    private func finish(_ exchange: Exchange, status: HTTPResponseStatus, headers: HTTPHeaders, error: String) {
+    private func finish(
+        _ exchange: Exchange,
+        status: HTTPResponseStatus,
+        headers: HTTPHeaders,
+        error: String,
+        id: String? = nil
+    ) {
         var headers = headers
         headers.add(name: "Content-Type", value: "application/json; charset=utf-8")
-        self.finish(exchange, status: status, headers: headers, body: ByteBuffer(string: #"{"error":"\#(error)"}"#))
+        self.finish(exchange, status: status, headers: headers, body: ErrorBody.json(error, id: id))
     }
 
     /// Writes a whole answer.
@@ -511,8 +548,9 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     private func closes(after exchange: Exchange) -> Bool {
         if !exchange.keepAlive || !exchange.isRequestComplete { return true }
         if case .reserve = self.admission { return true }
+        // What was parsed behind it was in flight as well, and is answered.
         guard self.exchanges.count == 1 else { return false }
-        return self.isInputClosed || self.shared.lifecycle.phase.isShuttingDown
+        return exchange.isLost || self.isInputClosed || self.shared.lifecycle.phase.isShuttingDown
     }
 
     /// Gives up on what comes after the exchange that closes the connection.
@@ -564,19 +602,21 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     private func sendWhole(_ head: HTTPResponseHead, _ body: ByteBuffer, for exchange: Exchange) {
+        guard !exchange.isLost else { return }
         guard self.context != nil else { return self.shared.lifecycle.work.end(exchange) }
         self.finish(exchange, status: head.status, headers: head.headers, body: body)
     }
 
     /// The answer cannot be finished: the client sees that it is cut off.
     private func abandon(_ exchange: Exchange) {
+        guard !exchange.isLost else { return }
         self.shared.lifecycle.work.end(exchange)
         if exchange.response != .ended { self.context?.close(promise: nil) }
     }
 
     private func beginBody(_ head: HTTPResponseHead, of exchange: Exchange) -> EventLoopFuture<Void> {
         self.channel.eventLoop.flatSubmit {
-            guard let context = self.context else { return self.gone }
+            guard let context = self.context, !exchange.isLost else { return self.gone }
             exchange.response = .streaming
             // HTTP/1.0 knows the end of such a body by the end of the connection.
             let closes = self.closes(after: exchange) || exchange.version == .http1_0
@@ -590,7 +630,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     /// Writes a part of a body. The future ends when the socket has taken it.
     func writeBody(_ bytes: ByteBuffer, of exchange: Exchange) -> EventLoopFuture<Void> {
         self.channel.eventLoop.flatSubmit {
-            guard let context = self.context else { return self.gone }
+            guard let context = self.context, !exchange.isLost else { return self.gone }
             let promise = context.eventLoop.makePromise(of: Void.self)
             context.writeAndFlush(self.wrapOutboundOut(.body(.byteBuffer(bytes))), promise: promise)
             return promise.futureResult
@@ -600,7 +640,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     /// Ends a body.
     func endBody(of exchange: Exchange) -> EventLoopFuture<Void> {
         self.channel.eventLoop.flatSubmit {
-            guard let context = self.context else { return self.gone }
+            guard let context = self.context, !exchange.isLost else { return self.gone }
             // The shutdown may have begun after the head: then nobody was told, but the connection ends all the same.
             self.writeEnd(of: exchange, closes: exchange.announcedClose || self.closes(after: exchange))
             return context.eventLoop.makeSucceededVoidFuture()

@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import Logging
 import MedRuntime
 import NIOCore
 import NIOHTTP1
@@ -20,18 +21,27 @@ final class HTTPServer: Sendable {
     /// Half the cores: the handlers, on the task pool, need the others (docs/decisions/0004-event-loops.md).
     static let eventLoopCount = max(1, System.coreCount / 2)
 
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: HTTPServer.eventLoopCount)
-    private let shared: HTTP1Connection.Shared
-    private let listener = Mutex<(any Channel)?>(nil)
+    private struct State {
+        var listener: (any Channel)?
+        var standIn: StandInListener?
+    }
 
-    init(shared: HTTP1Connection.Shared) { self.shared = shared }
+    private let shared: HTTP1Connection.Shared
+    private let stalls: StallWatch
+    private let state = Mutex(State())
+
+    init(shared: HTTP1Connection.Shared, stalls: StallWatch) {
+        self.shared = shared
+        self.stalls = stalls
+        shared.loops.watch(by: stalls)
+    }
 
     /// Opens the port and begins to answer.
     ///
     /// - Returns: the port, which the system has chosen if `port` is 0.
     func open(host: String, port: Int) async throws -> Int {
         let shared = self.shared
-        let channel = try await ServerBootstrap(group: self.group)
+        let channel = try await ServerBootstrap(group: shared.loops.group)
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -43,7 +53,13 @@ final class HTTPServer: Sendable {
             .bind(host: host, port: port)
             .get()
         channel.closeFuture.whenComplete { _ in shared.lifecycle.stop(.uncaughtException, because: ListenerClosed()) }
-        self.listener.withLock { $0 = channel }
+        let descriptor = try await channel.eventLoop.submit {
+            try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
+        }.get()
+        let standIn = try descriptor.map {
+            try StandInListener(listening: $0, answer: StandInAnswers(shared: shared).answer)
+        }
+        self.state.withLock { $0 = State(listener: channel, standIn: standIn) }
         return channel.localAddress?.port ?? port
     }
 
@@ -67,12 +83,40 @@ final class HTTPServer: Sendable {
     /// Lets every event loop come round twice, so that what has reached the sockets by now is read and answered.
     func settle() async {
         for _ in 0..<2 {
-            for loop in self.group.makeIterator() { try? await loop.submit {}.get() }
+            for loop in self.shared.loops.living { try? await loop.submit {}.get() }
         }
     }
 
     /// Does what a phase asks of connections.
     func entered(_ phase: Phase) {
         if phase == .finishing { self.shared.table.closeKept() }
+    }
+
+    // MARK: - Event loops that do not work
+
+    /// A thread is lost to a trap. If it ran an event loop, its connections end at once, and somebody else answers new ones.
+    func trapped(_ trap: ContainedTrap) {
+        guard let loop = self.shared.loops.lose(thread: trap.threadID) else { return }
+        self.stalls.forget(self.shared.loops.name(of: loop))
+        let connections = self.shared.table.cutOff(loop)
+        let requests = self.shared.lifecycle.work.strikeOut { ($0 as? Exchange)?.eventLoop === loop }
+        self.standIn(isNeeded: true)
+        self.shared.logger.critical(
+            "An event loop is lost",
+            metadata: ["http.connections": "\(connections)", "http.requests": "\(requests)"]
+        )
+    }
+
+    /// The set of what is stalled has changed.
+    func stallsChanged(_ stalled: Set<String>) {
+        let isAnyLost = self.shared.loops.living.count < HTTPServer.eventLoopCount
+        self.standIn(isNeeded: isAnyLost || stalled.contains(where: EventLoops.isName))
+    }
+
+    private func standIn(isNeeded: Bool) {
+        let state = self.state.withLock { $0 }
+        // A loop that accepts could hand a connection to one that does not work.
+        state.listener?.setOption(.autoRead, value: !isNeeded).whenComplete { _ in }
+        if isNeeded { state.standIn?.activate() } else { state.standIn?.deactivate() }
     }
 }

@@ -12,6 +12,7 @@ enum Refusal {
     case expectationFailed
     case shuttingDown
     case tooManyConnections
+    case stalled
 
     var status: HTTPResponseStatus {
         switch self {
@@ -20,7 +21,7 @@ enum Refusal {
         case .headersTooLarge: .requestHeaderFieldsTooLarge
         case .requestTimeout: .requestTimeout
         case .expectationFailed: .expectationFailed
-        case .shuttingDown, .tooManyConnections: .serviceUnavailable
+        case .shuttingDown, .tooManyConnections, .stalled: .serviceUnavailable
         }
     }
 
@@ -34,13 +35,14 @@ enum Refusal {
         case .expectationFailed: "expectation_failed"
         case .shuttingDown: "shutting_down"
         case .tooManyConnections: "too_many_connections"
+        case .stalled: "unavailable"
         }
     }
 
     /// Seconds after which it is worth asking again: another replica, or this one when it has room.
     var retryAfter: Int? {
         switch self {
-        case .shuttingDown, .tooManyConnections: 1
+        case .shuttingDown, .tooManyConnections, .stalled: 1
         default: nil
         }
     }

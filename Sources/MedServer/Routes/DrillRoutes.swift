@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dispatch
+import Foundation
 import HTTPTypes
 import Hummingbird
 import MedRuntime
 import MedStorage
 import NIOCore
+import Synchronization
 
 /// Routes that are slow, long, failing or writing on purpose, for tests and everyone's own experiments.
 ///
@@ -30,6 +32,15 @@ struct DrillRoutes: Sendable {
         drill.get("rows", use: self.rows)
         drill.get("throw") { _, _ -> Response in throw Failure() }
         drill.post("task-throw", use: self.taskThrow)
+        drill.get("trap", use: self.trap)
+        drill.get("segv") { _, _ -> Response in
+            DrillCrash.corrupt()
+            return Self.json(.ok, #"{"crashed":false}"#)
+        }
+        drill.get("stackoverflow") { _, _ -> Response in
+            Self.json(.ok, #"{"crashed":false,"sum":\#(DrillCrash.overflowStack())}"#)
+        }
+        drill.get("block", use: self.block)
     }
 
     @Sendable private func sleep(request: Request, context: ServerRequestContext) async throws -> Response {
@@ -89,6 +100,57 @@ struct DrillRoutes: Sendable {
         try self.lifecycle.supervise("drill task") { throw Failure() }
         return Self.json(.accepted, #"{"accepted":true}"#)
     }
+
+    /// A runtime trap, in the handler itself or wherever `kind` says.
+    @Sendable private func trap(request: Request, context: ServerRequestContext) async throws -> Response {
+        let kind = request.uri.queryParameters["kind"].map { String($0) } ?? "nil"
+        switch kind {
+        case "eventloop":
+            context.channel.eventLoop.execute { DrillTrap.nil.spring() }
+            // Its connection ends with the loop; nobody answers this.
+            try await Task.sleep(for: .seconds(3600))
+        case "lock":
+            Self.lock.withLock { _ in DrillTrap.nil.spring() }
+        case "transaction":
+            try await self.database.transaction { transaction in
+                try await transaction.execute("INSERT INTO drill_rows (value) VALUES (\("trapped"))")
+                DrillTrap.nil.spring()
+            }
+        case "child":
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { DrillTrap.nil.spring() }
+            }
+        case "background":
+            try self.lifecycle.supervise("drill task") { DrillTrap.nil.spring() }
+            return Self.json(.accepted, #"{"accepted":true}"#)
+        default:
+            guard let trap = DrillTrap(rawValue: kind) else { throw HTTPError(.badRequest) }
+            trap.spring()
+        }
+        return Self.json(.ok, #"{"trapped":false}"#)
+    }
+
+    /// A lock that the trap of that kind never gives back.
+    private static let lock = Mutex(())
+
+    /// Blocks every thread of the task pool, or the event loop of this connection.
+    @Sendable private func block(request: Request, context: ServerRequestContext) async throws -> Response {
+        let pause = try Self.milliseconds(request)
+        let end = Date(timeIntervalSinceNow: pause)
+        switch request.uri.queryParameters["thread"] {
+        case "pool":
+            // As many as any machine's pool has threads; each blocks until the same moment.
+            for _ in 0..<256 { Task { Self.sleep(until: end) } }
+            Self.sleep(until: end)
+        case "eventloop":
+            context.channel.eventLoop.execute { Self.sleep(until: end) }
+        default:
+            throw HTTPError(.badRequest)
+        }
+        return Self.json(.ok, #"{"blocked":\#(Int(pause * 1000))}"#)
+    }
+
+    private static func sleep(until end: Date) { Thread.sleep(until: end) }
 
     private static func milliseconds(_ request: Request) throws -> Double {
         Double(try self.wholeNumber("ms", of: request, default: 0, in: 0...3_600_000)) / 1000

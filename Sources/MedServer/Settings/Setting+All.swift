@@ -14,7 +14,8 @@ extension Setting {
         .logLevel, .logFormat,
         .drainDelay, .grace, .deadline,
         .headerTimeout, .idleTimeout, .maxConnections,
-        .drillRoutes,
+        .liveStall, .traps,
+        .drillRoutes, .drillStart,
     ]
 
     static let appEnvironment = Setting(
@@ -99,9 +100,25 @@ extension Setting {
         default: .fixed("8192"),
         meaning: "How many connections may be open at once; one more gets probes answered and 503 for the rest."
     )
+    static let liveStall = Setting(
+        "live.stallSeconds", "LIVE_STALL_SECONDS", .seconds(.milliseconds(500) ... .seconds(3600)),
+        default: .fixed("10"),
+        meaning: "How long an event loop or the task pool may do nothing before /live says 503."
+    )
+    static let traps = Setting(
+        "medbuilder.traps", "MEDBUILDER_TRAPS", .onOff,
+        default: .fixed("on"),
+        meaning:
+            "Whether a runtime trap costs one request and a graceful exit instead of the process, and a crash leaves a record."
+    )
     static let drillRoutes = Setting(
         "drill.routes", "DRILL_ROUTES", .onOff,
         default: .fixed("off"),
         meaning: "Whether the /_drill routes for tests and experiments are served; refused in production."
+    )
+    static let drillStart = Setting(
+        "drill.start", "DRILL_START", .oneOf(Settings.Drill.Start.allCases.map(\.rawValue)),
+        default: .fixed("normal"),
+        meaning: "What the start-up does, for tests; anything but normal is refused in production."
     )
 }

@@ -38,10 +38,16 @@ public struct Settings: Sendable, Equatable {
     public var shutdown: ShutdownConfiguration
     /// How much the server takes from its clients.
     public var http: HTTP
-    /// Whether the routes for tests and experiments are served.
+    /// How long an event loop or the task pool may do nothing before `/live` says that the process can do no work.
     ///
-    /// - Key: `drill.routes`. Default: `off`. Refused in production.
-    public var drillRoutes: Bool
+    /// - Key: `live.stallSeconds`. Default: 10 seconds.
+    public var liveStall: Duration
+    /// Whether runtime traps are contained and crashes recorded.
+    ///
+    /// - Key: `medbuilder.traps`. Default: `on`.
+    public var containsTraps: Bool
+    /// What goes wrong on purpose.
+    public var drill: Drill
     /// All settings with their origins, in the order of ``Setting/all``, as they were read.
     public let inForce: [SettingInForce]
 
@@ -65,10 +71,9 @@ public struct Settings: Sendable, Equatable {
         self.log = Log(reader: &reader, environment: self.environment)
         self.shutdown = ShutdownConfiguration(reader: &reader)
         self.http = HTTP(reader: &reader)
-        self.drillRoutes = reader.isOn(.drillRoutes)
-        if self.environment == .production, self.drillRoutes, reader.areSound(.appEnvironment, .drillRoutes) {
-            reader.refuse(.drillRoutes, "it must be off in production")
-        }
+        self.liveStall = reader.seconds(.liveStall)
+        self.containsTraps = reader.isOn(.traps)
+        self.drill = Drill(reader: &reader, environment: self.environment)
         self.inForce = try reader.finish()
     }
 

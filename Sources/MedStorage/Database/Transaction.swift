@@ -9,4 +9,8 @@ public protocol Transaction: Sendable {
 
     /// Runs a statement and returns its rows.
     func query(_ statement: Statement) async throws(DatabaseError) -> [Row]
+
+    /// Undoes everything and frees the connection, because the closure will never return: its task was lost to a runtime
+    /// trap. It does not wait for that, and may be called from any thread and more than once.
+    func abandon()
 }

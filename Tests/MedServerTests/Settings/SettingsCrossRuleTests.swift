@@ -33,8 +33,8 @@ import Testing
             try SettingsFixture.mistakes(SettingsFixture.deployed("production", drill))
                 == ["drill.routes is \"on\" (from DRILL_ROUTES); it must be off in production."]
         )
-        #expect(try SettingsFixture.load(SettingsFixture.deployed("staging", drill)).drillRoutes)
-        #expect(try SettingsFixture.load(["APP_ENV": "test", "DRILL_ROUTES": "on"]).drillRoutes)
+        #expect(try SettingsFixture.load(SettingsFixture.deployed("staging", drill)).drill.routes)
+        #expect(try SettingsFixture.load(["APP_ENV": "test", "DRILL_ROUTES": "on"]).drill.routes)
     }
 
     @Test(arguments: [

@@ -28,7 +28,7 @@ import Testing
     @Test func `on and off are words in YAML too`() throws {
         let settings = try SettingsFixture.load(file: "phi.encryption: off\ndrill.routes: 'on'\n")
         #expect(!settings.encryption.isOn)
-        #expect(settings.drillRoutes)
+        #expect(settings.drill.routes)
     }
 
     @Test(arguments: [

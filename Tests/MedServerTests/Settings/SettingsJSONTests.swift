@@ -18,7 +18,7 @@ import Testing
         #expect(settings.shutdown.grace == .milliseconds(2500))
         #expect(settings.shutdown.deadline == .seconds(9))
         #expect(settings.port == 0)
-        #expect(settings.drillRoutes)
+        #expect(settings.drill.routes)
         #expect(settings.stateDirectory == "/é\"\\é😀")
     }
 

@@ -50,6 +50,7 @@ import Testing
         "log.format": "json", "shutdown.drainDelaySeconds": "1", "shutdown.graceSeconds": "1",
         "shutdown.deadlineSeconds": "9", "http.headerTimeoutSeconds": "1", "http.idleTimeoutSeconds": "1",
         "http.maxConnections": "1", "drill.routes": "on",
+        "live.stallSeconds": "20", "medbuilder.traps": "off", "drill.start": "trap",
     ]
 
     @Test(arguments: Setting.all.map(\.key))

@@ -25,7 +25,7 @@ import Testing
         #expect(settings.http.headerTimeout == .seconds(10))
         #expect(settings.http.idleTimeout == .seconds(75))
         #expect(settings.http.maxConnections == 8192)
-        #expect(!settings.drillRoutes)
+        #expect(!settings.drill.routes)
     }
 
     @Test func `every value that is set arrives`() throws {
@@ -52,7 +52,7 @@ import Testing
         #expect(settings.http.headerTimeout == .milliseconds(100))
         #expect(settings.http.idleTimeout == .seconds(86400))
         #expect(settings.http.maxConnections == 1)
-        #expect(settings.drillRoutes)
+        #expect(settings.drill.routes)
     }
 
     @Test(arguments: [

@@ -1,0 +1,19 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+
+/// The body of an answer that says that something failed, and nothing more.
+enum ErrorBody {
+    static func json(_ code: String, id: String? = nil) -> ByteBuffer {
+        ByteBuffer(string: id.map { #"{"error":"\#(code)","id":"\#($0)"}"# } ?? #"{"error":"\#(code)"}"#)
+    }
+}
+
+/// What links an answer to the log record that has the reason.
+enum ErrorID {
+    static func make() -> String {
+        let hex = String(UInt64.random(in: 0...(.max)), radix: 16)
+        return String(repeating: "0", count: 16 - hex.count) + hex
+    }
+}
