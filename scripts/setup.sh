@@ -19,6 +19,10 @@ ca-certificates|all|file /etc/ssl/certs/ca-certificates.crt|lets git check whom 
 g++|all|file /usr/include/c++|the C++ headers for the cipher library in swift-crypto
 libsqlite3-dev|all|header sqlite3.h|the SQLite library that the database driver links
 sqlite3|test|command sqlite3|another process that locks and inspects databases in the tests
+spin|test|command spin|tries the model of the shutdown in every order of events
+gcc|test|command gcc|compiles what spin makes of the model
+podman|test|command podman|runs the server as process 1 of a container in the tests
+runc|test|file /usr/sbin/runc|what podman starts the containers with
 wrk|bench|command wrk|makes the load
 python3|bench|command python3|measures and counts
 LIST

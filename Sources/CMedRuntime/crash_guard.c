@@ -65,8 +65,9 @@ static void thread_ends(void *stack) {
 
 static void make_key(void) { pthread_key_create(&ending, thread_ends); }
 
-void med_thread_prepare(enum med_thread_kind kind) {
+void med_thread_prepare(enum med_thread_kind kind, const char *name) {
     own_kind = kind;
+    if (name) pthread_setname_np(pthread_self(), name);
     sigset_t handled;
     sigemptyset(&handled);
     for (size_t i = 0; i < sizeof trap_signals / sizeof *trap_signals; i++) sigaddset(&handled, trap_signals[i]);
@@ -375,7 +376,10 @@ static void on_crash(int number, siginfo_t *info, void *context) {
     }
     // By the same signal: the instruction that crashed is executed once more.
     sigaction(number, &next, NULL);
-    if (info->si_code <= 0) raise(number);
+    if (info->si_code > 0) return;
+    // Process 1 of a container does not get signals that it does not handle.
+    if (getpid() == 1) _exit(128 + number);
+    raise(number);
 }
 
 // MARK: - Traps

@@ -71,7 +71,7 @@ static void enqueue(job *new) {
 
 static void *work(void *unused) {
     (void)unused;
-    med_thread_prepare(MED_THREAD_POOL);
+    med_thread_prepare(MED_THREAD_POOL, "med-tasks");
     pthread_mutex_lock(&pool.lock);
     while (true) {
         while (!pool.first) {
@@ -96,11 +96,10 @@ static void *work(void *unused) {
     }
 }
 
-static int start_thread(void *(*body)(void *), const char *name) {
+static int start_thread(void *(*body)(void *)) {
     pthread_t thread;
     int failure = pthread_create(&thread, NULL, body, NULL);
     if (failure) return failure;
-    pthread_setname_np(thread, name);
     pthread_detach(thread);
     return 0;
 }
@@ -110,7 +109,7 @@ static int add_thread(int lost) {
     pool.counts.threads += 1 - lost;
     pool.counts.lost += lost;
     pthread_mutex_unlock(&pool.lock);
-    int failure = start_thread(work, "med-tasks");
+    int failure = start_thread(work);
     if (!failure) return 0;
     pthread_mutex_lock(&pool.lock);
     pool.counts.threads--;
@@ -202,7 +201,7 @@ static job *pop_sleeper(alarm_clock *alarm) {
 
 static void *wake_sleepers(void *unused) {
     (void)unused;
-    med_thread_prepare(MED_THREAD_OWN);
+    med_thread_prepare(MED_THREAD_OWN, "med-timers");
     while (true) {
         struct pollfd timers[2] = {{alarms[0].timer, POLLIN, 0}, {alarms[1].timer, POLLIN, 0}};
         poll(timers, 2, -1);
@@ -253,7 +252,7 @@ int med_task_pool_install(int threads) {
         alarms[i].timer = timerfd_create(alarms[i].clock, TFD_CLOEXEC | TFD_NONBLOCK);
         if (alarms[i].timer < 0) return errno;
     }
-    int failure = start_thread(wake_sleepers, "med-timers");
+    int failure = start_thread(wake_sleepers);
     if (failure) return failure;
     pool.counts.target = threads;
     for (int i = 0; i < threads; i++) {

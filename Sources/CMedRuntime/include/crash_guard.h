@@ -21,8 +21,8 @@ enum med_thread_kind {
 };
 
 /// Makes the calling thread ready for its signals: gives it a stack to handle them on, so that a stack overflow can be
-/// recorded, and unblocks those that the guard handles.
-void med_thread_prepare(enum med_thread_kind kind);
+/// recorded, and unblocks those that the guard handles. A name, of 15 bytes at most, is given to it as well.
+void med_thread_prepare(enum med_thread_kind kind, const char *name);
 
 /// The calling thread's number, as the kernel counts.
 pid_t med_thread_id(void);

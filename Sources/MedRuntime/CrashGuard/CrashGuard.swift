@@ -91,7 +91,7 @@ public final class CrashGuard: Sendable {
     /// - Returns: the kernel's number of the thread, as in ``ContainedTrap/threadID``.
     @discardableResult
     public static func prepareEventLoopThread() -> Int32 {
-        med_thread_prepare(MED_THREAD_LOOP)
+        med_thread_prepare(MED_THREAD_LOOP, nil)
         return med_thread_id()
     }
 

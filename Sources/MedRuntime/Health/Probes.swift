@@ -64,7 +64,7 @@ public final class Probes: Sendable {
     /// `GET /ready`: requests may be sent here.
     public func ready() -> Answer {
         let snapshot = self.engine.snapshot
-        let isServing = self.lifecycle.phase == .serving
+        let isServing = self.isServing
         var server = JSONText()
         server.member("server", isServing)
         let isReady = isServing && snapshot.isReady
@@ -101,7 +101,7 @@ public final class Probes: Sendable {
             let snapshot = self.engine.lastSnapshot
             let phase = self.lifecycle.phase
             let now = (
-                ready: phase == .serving && snapshot.isReady,
+                ready: self.isServing && snapshot.isReady,
                 health: phase.isShuttingDown ? .unhealthy : snapshot.status
             )
             defer { logged = now }
@@ -114,6 +114,9 @@ public final class Probes: Sendable {
             self.logger.notice("Health changed", metadata: ["health.status": "\(now.health.rawValue)"])
         }
     }
+
+    /// Whether requests are answered: a server that stands still would keep them waiting.
+    private var isServing: Bool { self.lifecycle.phase == .serving && self.stalls?.isStalled != true }
 
     private var uptime: Int { Int(self.startedAt.duration(to: .now).components.seconds) }
 }

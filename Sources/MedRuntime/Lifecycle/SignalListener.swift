@@ -38,7 +38,7 @@ public struct SignalListener: Sendable {
 
     /// Calls `handler` for every signal, those that came before first, on a thread of its own, as long as the process lives.
     public func deliver(to handler: @escaping @Sendable (Signal) -> Void) {
-        let thread = Thread {
+        OwnThread.start("med-signals") {
             while let number = self.next() {
                 switch Int32(number) {
                 case SIGTERM: handler(.terminate)
@@ -48,9 +48,6 @@ public struct SignalListener: Sendable {
                 }
             }
         }
-        thread.name = "med-signals"
-        thread.stackSize = 256 * 1024
-        thread.start()
     }
 
     private func next() -> UInt8? {

@@ -128,7 +128,7 @@ public final class StallWatch: Sendable {
 
     /// Begins, on a thread of its own that goes on until ``stop()``. Call it once.
     public func start() {
-        let thread = Thread {
+        OwnThread.start("med-watchdog") {
             let clock = SuspendingClock()
             var elapsed = Duration.zero
             while !self.isStopped.load(ordering: .acquiring) {
@@ -139,10 +139,6 @@ public final class StallWatch: Sendable {
                 elapsed = clock.now - began
             }
         }
-        thread.stackSize = 512 * 1024
-        thread.start()
-        // Before, or from within, it might not reach the system.
-        thread.name = "med-watchdog"
     }
 
     /// Ends the thread, within a turn.

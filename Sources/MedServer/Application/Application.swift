@@ -89,7 +89,10 @@ public final class Application: Sendable {
             ),
             stalls: stalls
         )
-        stalls.onChange { server.stallsChanged($0) }
+        stalls.onChange { stalled in
+            server.stallsChanged(stalled)
+            probes.logChanges()
+        }
         lifecycle.onTrap { server.trapped($0) }
         engine.onChange { probes.logChanges() }
         lifecycle.onPhase { phase in

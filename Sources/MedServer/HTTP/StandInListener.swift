@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MedRuntime
 import Synchronization
 
 /// Answers for a server whose event loops are stuck or lost.
@@ -77,11 +78,7 @@ final class StandInListener: Sendable {
         self.wake = (ends[0], ends[1])
         self.patience = patience
         self.answer = answer
-        let thread = Thread { self.run() }
-        thread.stackSize = 256 * 1024
-        thread.start()
-        // Before, or from within, it might not reach the system.
-        thread.name = "med-stand-in"
+        OwnThread.start("med-stand-in") { self.run() }
     }
 
     deinit {

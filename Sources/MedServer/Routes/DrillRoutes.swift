@@ -25,6 +25,7 @@ struct DrillRoutes: Sendable {
 
     func add(to router: Router<ServerRequestContext>) {
         let drill = router.group("_drill")
+        drill.get("hello") { _, _ in Self.json(.ok, #"{"hello":"world"}"#) }
         drill.get("sleep", use: self.sleep)
         drill.get("stream", use: self.stream)
         drill.post("echo", use: self.echo)
@@ -120,6 +121,16 @@ struct DrillRoutes: Sendable {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { DrillTrap.nil.spring() }
             }
+        case "stream":
+            return Response(
+                status: .ok,
+                headers: [.contentType: "text/plain; charset=utf-8"],
+                body: ResponseBody { writer in
+                    try await writer.write(ByteBuffer(string: "first\n"))
+                    DrillTrap.nil.spring()
+                    try await writer.finish(nil)
+                }
+            )
         case "background":
             try self.lifecycle.supervise("drill task") { DrillTrap.nil.spring() }
             return Self.json(.accepted, #"{"accepted":true}"#)

@@ -17,6 +17,7 @@ final class EndToEnd: Sendable {
         var servers: [ServerProcess] = []
         var shells: [SQLiteShell] = []
         var mounts: [TemporaryMount] = []
+        var containers: [Container] = []
         var hasFailed = false
     }
 
@@ -32,6 +33,7 @@ final class EndToEnd: Sendable {
     func add(_ server: ServerProcess) { self.state.withLock { $0.servers.append(server) } }
     func add(_ shell: SQLiteShell) { self.state.withLock { $0.shells.append(shell) } }
     func add(_ mount: TemporaryMount) { self.state.withLock { $0.mounts.append(mount) } }
+    func add(_ container: Container) { self.state.withLock { $0.containers.append(container) } }
     func noteFailure() { self.state.withLock { $0.hasFailed = true } }
 
     /// What the servers wrote last, for the message of a failure.
@@ -42,6 +44,7 @@ final class EndToEnd: Sendable {
         for server in state.servers { try? await server.process.end() }
         for shell in state.shells { try? await shell.release() }
         for mount in state.mounts { try? await mount.unmount() }
+        for container in state.containers { try? await container.remove() }
         if state.hasFailed && ProcessInfo.processInfo.environment["MED_KEEP"] != nil {
             print("Kept: \(self.folder.path)")
         } else {
