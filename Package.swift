@@ -105,7 +105,7 @@ let package = Package(
         ),
         .testTarget(
             name: "MedRuntimeTests",
-            dependencies: ["MedRuntime", "MedTesting", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["CMedRuntime", "MedRuntime", "MedTesting", .product(name: "Logging", package: "swift-log")],
             resources: [.copy("Fixtures")]
         ),
         .testTarget(

@@ -109,6 +109,8 @@ enum { MAX_IMAGES = 64 };
 
 static struct {
     uintptr_t base, start, end;
+    /// Debian's C library is built without frame pointers.
+    bool lacks_frame_pointers;
     char path[256];
 } images[MAX_IMAGES];
 static int image_count;
@@ -151,17 +153,20 @@ static int note_image(struct dl_phdr_info *info, size_t size, void *unused) {
         if (length > 0) images[0].path[length] = 0;
     } else if (info->dlpi_name) {
         strncpy(images[image_count].path, info->dlpi_name, sizeof images[0].path - 1);
+        images[image_count].lacks_frame_pointers = strstr(info->dlpi_name, "/libc.so") != NULL;
     }
     image_count++;
     return 0;
 }
 
-/// Whether it is the address of an instruction of an image that was there when the guard was installed.
-static bool is_code(uintptr_t address) {
+/// The image that has an instruction at this address, of those that were there when the guard was installed; or -1.
+static int image_of(uintptr_t address) {
     for (int i = 0; i < image_count; i++)
-        if (address >= images[i].start && address < images[i].end) return true;
-    return false;
+        if (address >= images[i].start && address < images[i].end) return i;
+    return -1;
 }
+
+static bool is_code(uintptr_t address) { return image_of(address) >= 0; }
 
 // MARK: - Reading a stack
 
@@ -176,6 +181,14 @@ static uintptr_t instruction(const ucontext_t *context) {
     return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
 #else
     return (uintptr_t)context->uc_mcontext.pc;
+#endif
+}
+
+static uintptr_t stack_pointer(const ucontext_t *context) {
+#if defined(__x86_64__)
+    return (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
+#else
+    return (uintptr_t)context->uc_mcontext.sp;
 #endif
 }
 
@@ -194,6 +207,18 @@ static int walk(const ucontext_t *context, uintptr_t *frames, int capacity) {
     int count = 0;
     frames[count] = instruction(context);
     pointers[count++] = frame;
+    int image = image_of(frames[0]);
+    if (image > 0 && images[image].lacks_frame_pointers) {
+        // The frame pointer is still that of whoever called into it: the first address of the program that lies on the
+        // stack below it is where it was called from.
+        uintptr_t place = stack_pointer(context), address;
+        for (; place < frame && place < stack_pointer(context) + 2048; place += sizeof address) {
+            if (!peek(place, &address, sizeof address) || image_of(address) != 0) continue;
+            frames[count] = address;
+            pointers[count++] = frame;
+            break;
+        }
+    }
     while (count < capacity) {
         struct {
             uintptr_t next, return_address;
@@ -302,15 +327,9 @@ static void add_field(text *text, const char *name, uint64_t number) {
 
 static void add_frame(text *text, uintptr_t address) {
     add(text, "frame=");
-    for (int i = 0; i < image_count; i++) {
-        if (address < images[i].start || address >= images[i].end) continue;
-        add_number(text, address - images[i].base, 16);
-        add(text, " ");
-        add(text, images[i].path);
-        add(text, "\n");
-        return;
-    }
-    add_number(text, address, 16);
+    int image = image_of(address);
+    add_number(text, image < 0 ? address : address - images[image].base, 16);
+    if (image >= 0) add(text, " "), add(text, images[image].path);
     add(text, "\n");
 }
 

@@ -10,7 +10,7 @@ public struct ContainedTrap: Sendable {
     public let threadID: Int32
     /// The thread's name.
     public let threadName: String
-    /// What the thread worked for: the identity of a ``Work``, or 0.
+    /// What the thread worked for: the value of a ``WorkID``, or 0.
     let work: UInt
     /// Where it happened, innermost first.
     let addresses: [UInt]

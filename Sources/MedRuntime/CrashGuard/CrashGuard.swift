@@ -12,7 +12,7 @@ import Synchronization
 ///
 /// ```swift
 /// let lifecycle = Lifecycle(…)
-/// try CrashGuard.install(around: lifecycle, recordingIn: "state/last-crash", showsStandardError: isDevelopment, logger: logger)
+/// try CrashGuard.install(around: lifecycle, recordingIn: "state/last-crash", standardError: .withheld, logger: logger)
 /// let answer = try await lifecycle.withWork("POST /form") { try await save(form) }   // throws `.trapped` if it traps
 /// ```
 ///
@@ -24,13 +24,13 @@ public final class CrashGuard: Sendable {
 
     private let lifecycle: Lifecycle
     private let logger: Logger
-    private let errors: StandardErrorTap
+    private let errors: StandardErrorTap?
     private let record: ReservedFile?
     /// Traps that came and are not logged yet.
     private let unlogged = Atomic<Int>(0)
     private let symbolizing = DispatchQueue(label: "med-symbolizer")
 
-    private init(lifecycle: Lifecycle, errors: StandardErrorTap, record: ReservedFile?, logger: Logger) {
+    private init(lifecycle: Lifecycle, errors: StandardErrorTap?, record: ReservedFile?, logger: Logger) {
         self.lifecycle = lifecycle
         self.errors = errors
         self.record = record
@@ -43,14 +43,16 @@ public final class CrashGuard: Sendable {
     ///   - lifecycle: whose shutdown a trap begins, and whose work is finished. Its traps are those of the whole process.
     ///   - recordPath: a file for the record of a crash, made with mode 0600 if it is missing. What the last process left
     ///     there is logged now. None if nil.
-    ///   - showsStandardError: whether what is written to standard error, such as the message of `fatalError`, may be read
-    ///     by people. If not, the log says only that something was written: it could be PHI.
+    ///   - standardError: what becomes of what is written there. Only with ``StandardErrorPolicy/logged`` may other crash
+    ///     handlers run after ours, such as Swift's backtracer, which shows registers and memory.
+    ///   - logger: must not write to standard error, as swift-log does by default, unless that stays untouched: what it
+    ///     writes would come back to it. If it does all the same, standard error is given back at the first record.
     /// - Throws: ``CrashGuardError``.
     @discardableResult
     public static func install(
         around lifecycle: Lifecycle,
         recordingIn recordPath: String?,
-        showsStandardError: Bool,
+        standardError: StandardErrorPolicy,
         logger: Logger
     ) throws(CrashGuardError) -> CrashGuard {
         guard !Self.isInstalled.exchange(true, ordering: .acquiringAndReleasing) else { throw .installedTwice }
@@ -67,21 +69,25 @@ public final class CrashGuard: Sendable {
         }
         let poolFailure = med_task_pool_install(Int32(max(2, ProcessInfo.processInfo.activeProcessorCount)))
         guard poolFailure == 0 else { throw .system("No threads for the task pool", error: poolFailure) }
-        guard let errors = StandardErrorTap(isReadable: showsStandardError, logger: logger) else {
-            throw .system("No pipe for standard error", error: errno)
+        var errors: StandardErrorTap?
+        if standardError != .untouched {
+            errors = StandardErrorTap(isReadable: standardError == .logged, logger: logger)
+            if errors == nil { throw .system("No pipe for standard error", error: errno) }
         }
+        let isReadable = standardError == .logged
         let installed = CrashGuard(lifecycle: lifecycle, errors: errors, record: record, logger: logger)
         let traps = med_crash_guard_install(
             med_crash_guard(
                 work_key: key,
                 record: record?.descriptor ?? -1,
-                unread_errors: showsStandardError ? errors.unread : -1,
-                errors: showsStandardError ? errors.original : -1,
+                unread_errors: isReadable ? errors?.unread ?? -1 : -1,
+                errors: isReadable ? errors?.original ?? -1 : -1,
                 in_flight: UnsafePointer(lifecycle.work.published.address)
             )
         )
         guard traps >= 0 else { throw .system("No pipe for traps", error: errno) }
-        errors.start()
+        errors?.start()
+        lifecycle.onFlush { installed.flush(timeout: $0) }
         OwnThread.start("med-traps") { installed.receive(from: traps) }
         return installed
     }
@@ -111,10 +117,12 @@ public final class CrashGuard: Sendable {
         return threads.prefix(Int(count)).flatMap { ["thread \($0):"] + Self.stack(ofThread: $0) }
     }
 
-    /// Waits until every trap that came so far is logged, and whatever was written to standard error. Not for the task pool.
-    public func flush(timeout: Duration) {
+    /// Waits until every trap that came so far is logged, and whatever was written to standard error.
+    private func flush(timeout: Duration) {
         let limit = DispatchTime.now() + timeout.dispatchInterval
-        while !self.errors.isRead || self.unlogged.load(ordering: .acquiring) > 0, .now() < limit { usleep(1000) }
+        while self.errors?.isRead == false || self.unlogged.load(ordering: .acquiring) > 0, .now() < limit {
+            usleep(1000)
+        }
     }
 
     // MARK: - The guard's thread

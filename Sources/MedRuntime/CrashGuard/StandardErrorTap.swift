@@ -8,6 +8,8 @@ import Synchronization
 /// Turns what is written to standard error into log records: the Swift runtime writes the message of a trap there, raw,
 /// and it could hold PHI.
 final class StandardErrorTap: Sendable {
+    /// The message of its records, by which it knows them when they come back.
+    private static let phrase = "Written to standard error"
     /// The longest line that is logged in one record, in bytes.
     private static let longestLine = 4096
 
@@ -56,27 +58,46 @@ final class StandardErrorTap: Sendable {
             if count > 0 {
                 for byte in bytes[..<count] {
                     if byte == UInt8(ascii: "\n") || line.count == Self.longestLine {
-                        self.log(&line)
+                        guard self.log(&line) else { return self.giveBack(bytes[..<count]) }
                     }
                     if byte != UInt8(ascii: "\n") { line.append(byte) }
                 }
                 // Whatever is written in one piece is one message.
-                if count < bytes.count { self.log(&line) }
+                if count < bytes.count {
+                    guard self.log(&line) else { return self.giveBack(bytes[..<count]) }
+                }
             }
             self.isReading.store(false, ordering: .releasing)
             guard count != 0 else { return }
         }
     }
 
-    private func log(_ line: inout [UInt8]) {
-        guard !line.isEmpty else { return }
+    /// The logger writes to standard error itself: without us, and what it has said is said.
+    private func giveBack(_ bytes: ArraySlice<UInt8>) {
+        dup2(self.original, STDERR_FILENO)
+        var bytes = Array(bytes)
+        var count = bytes.count
+        while count > 0 {
+            _ = write(self.original, bytes, count)
+            bytes = [UInt8](repeating: 0, count: Self.longestLine)
+            count = Glibc.read(self.unread, &bytes, bytes.count)
+        }
+        self.isReading.store(false, ordering: .releasing)
+    }
+
+    /// False if the line is one of our own records, which would go round for ever.
+    private func log(_ line: inout [UInt8]) -> Bool {
+        guard !line.isEmpty else { return true }
         defer { line.removeAll(keepingCapacity: true) }
+        let text = String(decoding: line, as: UTF8.self)
+        if text.contains(Self.phrase) { return false }
         self.logger.error(
-            "Written to standard error",
+            "\(Self.phrase)",
             metadata: [
                 "stderr.bytes": "\(line.count)",
-                "stderr.text": self.isReadable ? "\(String(decoding: line, as: UTF8.self))" : "[withheld]",
+                "stderr.text": self.isReadable ? "\(text)" : "[withheld]",
             ]
         )
+        return true
     }
 }

@@ -20,15 +20,16 @@ extension Lifecycle {
     ///
     /// A runtime trap in `body` ends the wait: whoever called is told, and everything else in flight is finished.
     ///
+    /// - Parameter name: what the log calls it, asked for when it is needed: the route of a request may not be known yet.
     /// - Throws: ``LifecycleError/shuttingDown`` when no new work is accepted any more (never inside other work),
     ///   ``LifecycleError/trapped`` when `body` trapped, and whatever `body` throws.
     public func withWork<Value: Sendable>(
-        _ name: String,
+        _ name: @autoclosure @escaping @Sendable () -> String,
         _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        if Self.currentWork != 0 { return try await self.accounting(name, body) }
+        if Self.currentWork != 0 { return try await self.accounting(name(), body) }
         let result = WorkResult<Value>()
-        let work = NamedWork(name: name) { result.give(.failure(LifecycleError.trapped)) }
+        let work = NamedWork(name: name()) { result.give(.failure(LifecycleError.trapped)) }
         let task = try self.startTask(work) {
             do {
                 result.give(.success(try await body()))
@@ -51,7 +52,8 @@ extension Lifecycle {
         let work = NamedWork(name: name, parent: Self.currentWork)
         try self.enter(work)
         defer { self.work.end(work) }
-        return try await body()
+        if Self.currentWork != 0 { return try await body() }
+        return try await Self.insideWork(work) { try await body() }
     }
 
     /// Runs `body` in the background. An error out of it begins a shutdown (`UNHANDLED_REJECTION`).
@@ -73,7 +75,7 @@ extension Lifecycle {
 
     /// Runs `body` as part of work that the caller has entered in the ledger itself.
     public static func insideWork<Value>(_ work: any Work, _ body: () async throws -> Value) async rethrows -> Value {
-        try await Self.$currentWork.withValue(work.workID) { try await body() }
+        try await Self.$currentWork.withValue(work.workID.value) { try await body() }
     }
 
     /// Runs `body`, and has `undo` called if a runtime trap ends the work that it is part of meanwhile: then its task never
@@ -92,11 +94,9 @@ extension Lifecycle {
     }
 
     private func enter(_ work: NamedWork) throws(LifecycleError) {
-        if Self.currentWork != 0 {
-            self.work.begin(work)
-        } else if !self.work.admit(work) {
-            throw .shuttingDown
-        }
+        let parent = Self.currentWork
+        let isTaken = parent != 0 ? self.work.begin(work, inside: parent) : self.work.admit(work)
+        guard isTaken else { throw .shuttingDown }
     }
 
     private func startTask(

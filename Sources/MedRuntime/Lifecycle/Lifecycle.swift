@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Dispatch
+import Glibc
 public import Logging
 import Synchronization
 
@@ -13,7 +14,7 @@ import Synchronization
 ///
 /// ```swift
 /// let signals = SignalListener()                             // first line of main
-/// let lifecycle = Lifecycle(configuration: .init(), logger: logger, lastWords: { _ in flush() }, exit: { _exit($0) })
+/// let lifecycle = Lifecycle(configuration: .init(), logger: logger, lastWords: { _ in flush() })
 /// signals.deliver { if $0 == .terminate { lifecycle.stop(.sigterm) } }
 /// lifecycle.onCleanUp("database") { await database.close() }
 /// lifecycle.started()
@@ -46,6 +47,7 @@ public final class Lifecycle: Sendable {
         var mailbox: [Event] = []
         var observers: [@Sendable (Phase) -> Void] = []
         var trapObservers: [@Sendable (ContainedTrap) -> Void] = []
+        var flushes: [@Sendable (Duration) -> Void] = []
         var cleanUps: [(name: String, body: @Sendable () async -> Void)] = []
     }
 
@@ -64,6 +66,8 @@ public final class Lifecycle: Sendable {
     private let unreadyAnswers = Atomic<Int>(0)
     private let hasExited = Atomic<Bool>(false)
     private let hasTrapped = Atomic<Bool>(false)
+    /// The code that the conductor has decided to exit with; -1 before that.
+    private let decidedCode = Atomic<Int32>(-1)
     let trapHandlers = Mutex<[TrapHandler]>([])
     let lastTrapHandlerID = Atomic<Int>(0)
     private let began = Mutex<(receipt: ShutdownReceipt, at: SuspendingClock.Instant)?>(nil)
@@ -75,17 +79,18 @@ public final class Lifecycle: Sendable {
     ///   - logger: receives the shutdown's sentences.
     ///   - lastWords: called on a plain thread right before the exit, to flush what must be flushed. At the deadline it
     ///     has 500 ms; when it has not returned by then, the process ends without it.
-    ///   - exit: ends the process with this code. It is called once and must not wait for anything.
+    ///   - exit: ends the process with this code, by `_exit` if nil. It is called once and must not wait for anything.
     public init(
         configuration: ShutdownConfiguration,
         logger: Logger,
-        lastWords: @escaping @Sendable (ShutdownReceipt) -> Void,
-        exit: @escaping @Sendable (Int32) -> Void
+        lastWords: @escaping @Sendable (ShutdownReceipt) -> Void = { _ in },
+        exit: (@Sendable (Int32) -> Void)? = nil
     ) {
         self.configuration = configuration
         self.logger = logger
         self.lastWords = lastWords
-        self.exit = exit
+        // At once: what runs at a normal exit may wait for a lock that a stuck thread holds.
+        self.exit = exit ?? { _exit($0) }
         OwnThread.start("med-conductor") { self.conduct() }
         OwnThread.start("med-deadline") { self.keepDeadline() }
     }
@@ -103,7 +108,7 @@ public final class Lifecycle: Sendable {
     ///
     /// - Parameter error: what ended the service or task. Its type is logged, never its text, which could hold PHI.
     public func stop(_ trigger: ShutdownTrigger, because error: (any Error)? = nil) {
-        self.post(.stop(trigger, errorType: error.map { String(reflecting: type(of: $0)) }, inFlight: self.work.count))
+        self.post(trigger, errorType: error.map { String(reflecting: type(of: $0)) })
     }
 
     /// A prober was told that the process is not ready. After three of those, the drain delay ends as soon as no request
@@ -133,11 +138,16 @@ public final class Lifecycle: Sendable {
         self.shared.withLock { $0.trapObservers.append(observer) }
     }
 
+    /// Calls `flush` right before the last words, with the time it has: to log what is not logged yet.
+    func onFlush(_ flush: @escaping @Sendable (Duration) -> Void) {
+        self.shared.withLock { $0.flushes.append(flush) }
+    }
+
     /// A thread has trapped and is lost: begins the shutdown, and finishes what others wait for.
     func contain(_ trap: ContainedTrap) {
         self.hasTrapped.store(true, ordering: .releasing)
         // Counted before the lost work is struck out.
-        self.post(.stop(.uncaughtException, errorType: trap.signal, inFlight: self.work.count))
+        self.post(.uncaughtException, errorType: trap.signal)
         for observer in self.shared.withLock({ $0.trapObservers }) { observer(trap) }
         guard trap.work != 0 else { return }
         let handlers = self.trapHandlers.withLock { handlers in
@@ -150,6 +160,12 @@ public final class Lifecycle: Sendable {
 
     // MARK: - The conductor
 
+    /// The deadline runs from here, so that it needs nothing of the conductor.
+    private func post(_ trigger: ShutdownTrigger, errorType: String?) {
+        self.deadlineArmed.signal()
+        self.post(.stop(trigger, errorType: errorType, inFlight: self.work.count))
+    }
+
     private func post(_ event: Event) {
         self.shared.withLock { $0.mailbox.append(event) }
         self.mail.signal()
@@ -159,7 +175,7 @@ public final class Lifecycle: Sendable {
         var sequence = ShutdownSequence.starting
         var timer: DispatchTime?
         var drainEnd = DispatchTime.distantFuture
-        var cleanUp = CleanUp(steps: [])
+        var cleanUp = CleanUp()
         while true {
             let result = timer.map { self.mail.wait(timeout: $0) } ?? self.waitForMail()
             let action: ShutdownSequence.Action
@@ -179,6 +195,8 @@ public final class Lifecycle: Sendable {
                         "A step of the clean-up does not end",
                         metadata: ["shutdown.step": "\(cleanUp.currentName)"]
                     )
+                    // It may still occupy the thread.
+                    cleanUp.executor = ThreadExecutor(name: "med-cleanup")
                     action = self.next(of: &cleanUp) ? .none : sequence.cleanedUp()
                 default:
                     action = sequence.graceOver()
@@ -208,6 +226,8 @@ public final class Lifecycle: Sendable {
             switch action {
             case .none, .note: break
             case .beginDrain:
+                // Now, rather than when threads may be hard to get.
+                cleanUp.executor = ThreadExecutor(name: "med-cleanup")
                 drainEnd = .now() + self.configuration.drainDelay.dispatchInterval
                 timer = drainEnd
             case .closeGate:
@@ -216,16 +236,20 @@ public final class Lifecycle: Sendable {
             case .cancelWork:
                 timer = nil
                 let held = self.work.summary()
-                let count = self.work.cancelAll()
+                let works = self.work.beginCancelling()
+                // Cancellation handlers are the application's: one that blocks, or traps, must not do so here.
+                OwnThread.start("med-cancel", containsTraps: true) { for work in works { work.cancelWork() } }
+                let count = works.count
                 self.began.withLock { $0?.receipt.cancelled = count }
                 self.logger.warning("Grace is over, cancelling", metadata: ["shutdown.held_by": "\(held)"])
             case .cleanUp:
                 self.logger.notice("Server closed, cleaning up resources...")
-                cleanUp = CleanUp(steps: self.shared.withLock { $0.cleanUps }.reversed())
+                cleanUp.steps = self.shared.withLock { $0.cleanUps }.reversed()
                 timer = .now() + Self.stepPatience.dispatchInterval
                 self.post(.stepDone(cleanUp.current))
             case .exit(let code):
                 self.finish(code)
+                cleanUp.executor?.finish()
                 return
             }
         }
@@ -272,7 +296,6 @@ public final class Lifecycle: Sendable {
                 )
                 $0 = (receipt, .now)
             }
-            self.deadlineArmed.signal()
             metadata["shutdown.in_flight"] = "\(count)"
             self.logger.log(
                 level: trigger.isSignal ? .notice : .critical,
@@ -302,10 +325,11 @@ public final class Lifecycle: Sendable {
 
     /// The steps of the clean-up, and which of them is under way.
     private struct CleanUp {
-        let steps: [(name: String, body: @Sendable () async -> Void)]
+        var steps: [(name: String, body: @Sendable () async -> Void)] = []
+        /// The thread that they run on.
+        var executor: ThreadExecutor?
         /// -1 before the first one.
         var current = -1
-        var executor = ThreadExecutor(name: "med-cleanup")
 
         var currentName: String { self.steps.indices.contains(self.current) ? self.steps[self.current].name : "none" }
     }
@@ -325,6 +349,10 @@ public final class Lifecycle: Sendable {
     }
 
     private func finish(_ code: Int32) {
+        self.decidedCode.store(code, ordering: .releasing)
+        // Symbols are read from files, which may take its time; at the deadline there is none.
+        let patience = code == ExitCode.forced ? Duration.milliseconds(100) : .seconds(2)
+        for flush in self.shared.withLock({ $0.flushes }) { flush(patience) }
         switch code {
         case ExitCode.graceful, ExitCode.containedFailure:
             self.logger.notice("Graceful shutdown complete")
@@ -358,7 +386,9 @@ public final class Lifecycle: Sendable {
             self.post(.deadlineOver)
             // The conductor has this long for its last words; then the process ends without them.
             guard self.finished.wait(timeout: .now() + .milliseconds(500)) == .timedOut else { return }
-            return self.exitOnce(ExitCode.forced)
+            // The receipt may have been written with another code.
+            let decided = self.decidedCode.load(ordering: .acquiring)
+            return self.exitOnce(decided < 0 ? ExitCode.forced : decided)
         }
     }
 

@@ -3,10 +3,23 @@
 
 import Synchronization
 
+/// The identity of work, never used twice in a process: a task that outlives its work must not be taken for another's.
+public struct WorkID: Hashable, Sendable {
+    private static let last = Atomic<UInt>(0)
+
+    /// A plain word, which the crash guard's signal handler reads; never 0.
+    let value: UInt
+
+    /// A new identity.
+    public init() { self.value = Self.last.add(1, ordering: .relaxed).newValue }
+}
+
 /// Something in flight that a shutdown waits for: a request, a transaction, a background task.
 public protocol Work: AnyObject, Sendable {
     /// What the log calls it: a route pattern or a fixed phrase, never a path or a value.
     var workName: String { get }
+    /// Its identity: a constant, made with it.
+    var workID: WorkID { get }
     /// Asks it to stop early. It may be called more than once, from any thread.
     func cancelWork()
     /// The task that did it has trapped and will never come back: finishes what others wait for, then calls `done`. Called
@@ -16,9 +29,6 @@ public protocol Work: AnyObject, Sendable {
 
 extension Work {
     public func loseWork(done: @escaping @Sendable () -> Void) { done() }
-
-    /// Its identity, as the signal handler of the crash guard knows it.
-    var workID: UInt { UInt(bitPattern: ObjectIdentifier(self)) }
 }
 
 /// Work that is known by a fixed name and may be cancelled before there is anything to cancel.
@@ -28,14 +38,19 @@ final class NamedWork: Work {
         case cancelled
     }
 
-    let workName: String
+    var workName: String { self.name() }
+    let workID = WorkID()
+    private let name: @Sendable () -> String
     /// The work that it is part of, which it is lost with; 0 if none.
     let parent: UInt
     private let onLoss: @Sendable () -> Void
     private let state = Mutex(State.running(cancel: nil))
 
-    init(name: String, parent: UInt = 0, onLoss: @escaping @Sendable () -> Void = {}) {
-        self.workName = name
+    init(
+        name: @autoclosure @escaping @Sendable () -> String, parent: UInt = 0,
+        onLoss: @escaping @Sendable () -> Void = {}
+    ) {
+        self.name = name
         self.parent = parent
         self.onLoss = onLoss
     }

@@ -9,7 +9,7 @@ import Synchronization
 /// admitted (a transaction of a request) is always taken: what was begun is finished.
 public final class WorkLedger: Sendable {
     private struct State {
-        /// By ``Work/workID``.
+        /// By the value of ``Work/workID``.
         var entries: [UInt: any Work] = [:]
         var isGateOpen = true
         var isCancelled = false
@@ -30,16 +30,29 @@ public final class WorkLedger: Sendable {
         self.state.withLock { state in
             guard state.isGateOpen else { return false }
             if state.lastAdmission != nil { state.lastAdmission = .now }
-            state.entries[work.workID] = work
+            state.entries[work.workID.value] = work
             self.published.set(state.entries.count)
             return true
         }
     }
 
-    /// Enters work that belongs to work already admitted, whether the gate is open or not.
+    /// Enters work that belongs to work in flight, whether the gate is open or not. Once that has ended, what it has left
+    /// behind comes from outside like any other: false once the gate is closed.
+    func begin(_ work: any Work, inside parent: UInt) -> Bool {
+        let (isTaken, isCancelled) = self.state.withLock { state -> (Bool, Bool) in
+            guard state.isGateOpen || state.entries[parent] != nil else { return (false, false) }
+            state.entries[work.workID.value] = work
+            self.published.set(state.entries.count)
+            return (true, state.isCancelled)
+        }
+        if isCancelled { work.cancelWork() }
+        return isTaken
+    }
+
+    /// Enters work of the process itself, which is waited for whether the gate is open or not.
     public func begin(_ work: any Work) {
         let isCancelled = self.state.withLock { state in
-            state.entries[work.workID] = work
+            state.entries[work.workID.value] = work
             self.published.set(state.entries.count)
             return state.isCancelled
         }
@@ -49,7 +62,7 @@ public final class WorkLedger: Sendable {
     /// Strikes out finished work. Doing it twice does nothing.
     public func end(_ work: any Work) {
         let onIdle = self.state.withLock { state -> (@Sendable () -> Void)? in
-            guard state.entries.removeValue(forKey: work.workID) != nil else { return nil }
+            guard state.entries.removeValue(forKey: work.workID.value) != nil else { return nil }
             self.published.set(state.entries.count)
             guard !state.isGateOpen, state.entries.isEmpty else { return nil }
             return state.onIdle
@@ -61,7 +74,7 @@ public final class WorkLedger: Sendable {
     /// wait for, and is struck out when it has.
     func lose(_ id: UInt) {
         let lost = self.state.withLock { state in
-            state.entries.values.filter { $0.workID == id || ($0 as? NamedWork)?.parent == id }
+            state.entries.values.filter { $0.workID.value == id || ($0 as? NamedWork)?.parent == id }
         }
         for work in lost { work.loseWork { self.end(work) } }
     }
@@ -108,12 +121,17 @@ public final class WorkLedger: Sendable {
         if isIdle { onIdle() }
     }
 
-    /// Asks everything in flight to stop early, and says how much that is.
-    func cancelAll() -> Int {
-        let works = self.state.withLock { state in
+    /// What is in flight, to be cancelled by the caller; what begins from here on is cancelled at once.
+    func beginCancelling() -> [any Work] {
+        self.state.withLock { state in
             state.isCancelled = true
             return Array(state.entries.values)
         }
+    }
+
+    /// Asks everything in flight to stop early, and says how much that is.
+    func cancelAll() -> Int {
+        let works = self.beginCancelling()
         for work in works { work.cancelWork() }
         return works.count
     }

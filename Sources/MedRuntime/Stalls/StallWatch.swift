@@ -14,7 +14,7 @@ import Synchronization
 /// ```swift
 /// let watch = StallWatch(limit: .seconds(10), logger: logger)
 /// watch.watch("event loop 0") { answered in eventLoop.execute(answered) }
-/// watch.watch("task pool") { answered in Task { answered() } }
+/// watch.watchTaskPool()
 /// watch.start()
 /// watch.isStalled   // cheap enough for every probe
 /// ```
@@ -106,6 +106,15 @@ public final class StallWatch: Sendable {
     ) {
         self.forget(name)
         self.things.withLock { $0.append(Thing(name: name, beat: beat, stacks: stacks)) }
+    }
+
+    /// Watches the threads that run Swift tasks.
+    public func watchTaskPool() {
+        self.watch("task pool") { _ in
+            CrashGuard.taskPoolStacks()
+        } beat: { answered in
+            Task { answered() }
+        }
     }
 
     /// Watches a thing no longer: it ended, or its thread is lost, which is for others to report.

@@ -60,11 +60,7 @@ public final class Application: Sendable {
             logger: logger
         )
         let stalls = StallWatch(limit: settings.liveStall, logger: logger)
-        stalls.watch("task pool") { _ in
-            CrashGuard.taskPoolStacks()
-        } beat: { answered in
-            Task { answered() }
-        }
+        stalls.watchTaskPool()
         let probes = Probes(
             lifecycle: lifecycle,
             engine: engine,

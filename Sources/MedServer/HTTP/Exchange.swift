@@ -27,6 +27,7 @@ final class Exchange: Work, @unchecked Sendable {
         case ended
     }
 
+    let workID = WorkID()
     let kind: Kind
     let method: HTTPMethod
     let version: HTTPVersion

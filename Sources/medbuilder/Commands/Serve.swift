@@ -8,7 +8,6 @@ import MedRuntime
 import MedServer
 import MedTelemetry
 import NIOCore
-import Synchronization
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -43,32 +42,27 @@ struct Serve: AsyncParsableCommand {
         }
         let logger = Logger(label: "medbuilder")
         let note = ExitNote(folder: settings.stateDirectory, logger: logger)
-        let traps = Mutex<CrashGuard?>(nil)
         let lifecycle = Lifecycle(
             configuration: settings.shutdown,
             logger: logger,
             lastWords: { receipt in
                 note.leave(receipt)
-                // Symbols are read from a file, which may take its time.
-                traps.withLock { $0 }?.flush(timeout: .milliseconds(receipt.exitCode == 1 ? 100 : 2000))
                 // At the deadline half a second is left in all; a log that is stuck must not have all of it.
                 if output.flush(timeout: .milliseconds(300)) { note.erase() }
                 note.finish(timeout: .milliseconds(100))
-            },
-            exit: { code in _exit(code) }
+            }
         )
         lifecycle.onPhase { if $0 == .draining { note.leaveBeginning() } }
         stop.attach(to: lifecycle, logger: logger)
         if settings.containsTraps {
             do throws(CrashGuardError) {
-                let installed = try CrashGuard.install(
+                try CrashGuard.install(
                     around: lifecycle,
                     recordingIn: settings.stateDirectory + "/last-crash",
                     // What `fatalError` says could be PHI.
-                    showsStandardError: !settings.environment.isDeployed,
+                    standardError: settings.environment.isDeployed ? .withheld : .logged,
                     logger: logger
                 )
-                traps.withLock { $0 = installed }
             } catch {
                 logger.error("Traps are not contained", metadata: ["error.message": "\(error)"])
             }
