@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
 SWIFT ?= swift
-SWIFT_FILES := Package.swift Sources Tests $(wildcard Benchmarks)
+SWIFT_FILES := Package.swift Sources Tests Examples $(wildcard Benchmarks)
+EXAMPLES := hummingbird-server service-group
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test build bench-http docs format lint check clean
+.PHONY: help serve test build examples bench-http bench-lifecycle docs format lint check check-model clean
 
 help: ## Explain every target
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: ## Install what is missing, build in release and serve; settings go in front, as in PORT=8080 make serve
 	@scripts/setup.sh serve
@@ -21,17 +22,28 @@ test: check ## Install what is missing, build and run every test; FILTER=Shutdow
 ifdef FILTER
 	$(SWIFT) test --skip-build --filter '$(FILTER)'
 else
+	Models/check.sh short
 	@# The end-to-end tests have the machine to themselves: two cores are few for both.
 	$(SWIFT) test --skip-build --skip EndToEndTests
+	@$(MAKE) examples
 	$(SWIFT) test --skip-build --filter EndToEndTests
 endif
 
 build: ## Build everything in debug, the tests too
 	$(SWIFT) build --build-tests
 
+examples: ## Build the packages that show MedRuntime in other services
+	@for name in $(EXAMPLES); do \
+		$(SWIFT) build --package-path Examples/$$name --scratch-path .build-examples-$$name || exit 1; \
+	done
+
 bench-http: ## Measure requests a second, start, memory and exit against a bare Hummingbird server
 	@scripts/setup.sh bench
 	Benchmarks/http/run.sh
+
+bench-lifecycle: ## Measure what crash guard and accounting cost, and how fast a shutdown, a trap and a stall are answered
+	@scripts/setup.sh bench
+	Benchmarks/lifecycle/run.sh
 
 docs: ## Write the settings tables of the documents anew, from the code
 	MED_UPDATE_DOCS=1 $(SWIFT) test --filter SettingsDocumentationTests
@@ -46,5 +58,9 @@ check: ## Check the rules that need no compiler: headers, imports, unsafe code, 
 	@scripts/check.sh
 	@scripts/check-can-fail.sh
 
+check-model: ## Try the model of the shutdown in every order of events, with two workers and with every mistake that it must find
+	@scripts/setup.sh test
+	@Models/check.sh long
+
 clean: ## Remove everything that was built
-	rm -rf .build
+	rm -rf .build $(EXAMPLES:%=.build-examples-%)
