@@ -6,7 +6,7 @@ SWIFT_FILES := Package.swift Sources Tests Examples $(wildcard Benchmarks)
 EXAMPLES := hummingbird-server service-group
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test build examples bench-http bench-lifecycle docs format lint check check-model clean
+.PHONY: help serve test build examples bench-http bench-lifecycle docs format lint check check-model soak clean
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ check: ## Check the rules that need no compiler: headers, imports, unsafe code, 
 check-model: ## Try the model of the shutdown in every order of events, with two workers and with every mistake that it must find
 	@scripts/setup.sh test
 	@Models/check.sh long
+
+soak: ## Spring every kind of trap under load 100 times, and watch a busy server for 10 minutes for false alarms
+	@scripts/setup.sh test
+	$(SWIFT) build --build-tests
+	MED_SOAK_ROUNDS=100 $(SWIFT) test --skip-build --filter EndToEndTests.TrapTests
+	MED_SOAK_SECONDS=600 $(SWIFT) test --skip-build --filter 'busy with all processors'
 
 clean: ## Remove everything that was built
 	rm -rf .build $(EXAMPLES:%=.build-examples-%)

@@ -23,7 +23,7 @@ spin|test|command spin|tries the model of the shutdown in every order of events
 gcc|test|command gcc|compiles what spin makes of the model
 podman|test|command podman|runs the server as process 1 of a container in the tests
 runc|test|file /usr/sbin/runc|what podman starts the containers with
-wrk|bench|command wrk|makes the load
+wrk|bench test|command wrk|makes the load
 python3|bench|command python3|measures and counts
 LIST
 }

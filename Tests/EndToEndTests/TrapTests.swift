@@ -12,8 +12,8 @@ import Testing
         "nil", "index", "overflow", "fatal", "try", "precondition", "deinit", "lock", "transaction", "child",
     ]
 
-    @Test(arguments: Self.kinds)
-    func `under load, exactly one request gets the 500 and no other fails`(kind: String) async throws {
+    @Test(arguments: Self.kinds, Soak.rounds)
+    func `under load, exactly one request gets the 500 and no other fails`(kind: String, round: Int) async throws {
         // A drain delay, so that the load can be told by /ready and by `Connection: close`.
         let server = try await drillServer(["SHUTDOWN_DRAIN_DELAY_SECONDS": "1", "SHUTDOWN_GRACE_SECONDS": "10"])
         let load = SteadyLoad.start(port: try await server.port, target: "/_drill/sleep?ms=1")
@@ -64,7 +64,7 @@ import Testing
         #expect(try await server.waitForExit() == .code(70))
     }
 
-    @Test func `ten at once are ten answers and one shutdown`() async throws {
+    @Test(arguments: Soak.rounds) func `ten at once are ten answers and one shutdown`(round: Int) async throws {
         let server = try await drillServer(["SHUTDOWN_DRAIN_DELAY_SECONDS": "2"])
         let held = try await server.inFlight("/_drill/sleep?ms=1000")
         var clients: [RawClient] = []
@@ -192,7 +192,8 @@ import Testing
 
     // MARK: - On an event loop
 
-    @Test func `on an event loop its connections end at once, and the probes are answered by another thread`()
+    @Test(arguments: Soak.rounds)
+    func `on an event loop its connections end at once, and the probes are answered by another thread`(round: Int)
         async throws
     {
         let server = try await drillServer(["SHUTDOWN_DRAIN_DELAY_SECONDS": "2"])

@@ -9,9 +9,12 @@ import Foundation
 /// with a sentence instead of holding up the run.
 package enum TestPatience {
     /// The longest any single wait takes.
-    package static let seconds = 60.0
+    package static let seconds = 60.0 + Self.soakSeconds
     /// The longest any process lives.
-    package static let processSeconds = 150.0
+    package static let processSeconds = 150.0 + Self.soakSeconds
+    /// What the long form of a test adds, by `make soak`.
+    private static let soakSeconds =
+        ProcessInfo.processInfo.environment["MED_SOAK_SECONDS"].flatMap { Double($0) } ?? 0
 }
 
 /// Runs blocking work on a thread of its own: the tests' cooperative pool has two threads on a small machine.
