@@ -33,7 +33,9 @@ build: ## Build everything in debug, the tests too
 	$(SWIFT) build --build-tests
 
 examples: ## Build the packages that show MedRuntime in other services
+	@# SwiftPM does not see new files of a package that lies elsewhere, unless it has to read the manifest again.
 	@for name in $(EXAMPLES); do \
+		touch Examples/$$name/Package.swift; \
 		$(SWIFT) build --package-path Examples/$$name --scratch-path .build-examples-$$name || exit 1; \
 	done
 

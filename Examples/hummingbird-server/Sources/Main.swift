@@ -7,7 +7,6 @@ import Logging
 import MedRuntime
 import NIOCore
 import NIOPosix
-import ServiceLifecycle
 
 /// Hummingbird's own server, with the lifecycle, the probes and the crash guard of MedRuntime.
 @main
@@ -23,9 +22,7 @@ struct Main {
 
         let lifecycle = Lifecycle(
             configuration: ShutdownConfiguration(grace: .seconds(5), deadline: .seconds(30)),
-            logger: logger,
-            lastWords: { _ in },
-            exit: { _exit($0) }
+            logger: logger
         )
         signals.deliver { signal in
             switch signal {
@@ -44,11 +41,7 @@ struct Main {
         )
 
         let stalls = StallWatch(limit: .seconds(10), logger: logger)
-        stalls.watch("task pool") { _ in
-            CrashGuard.taskPoolStacks()
-        } beat: { answered in
-            Task { answered() }
-        }
+        stalls.watchTaskPool()
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: max(1, System.coreCount / 2))
         for (index, loop) in loops.makeIterator().enumerated() {
             loop.execute { _ = CrashGuard.prepareEventLoopThread() }
@@ -79,37 +72,8 @@ struct Main {
             eventLoopGroupProvider: .shared(loops),
             logger: logger
         )
-        let services: [any Service] = [
-            application, engine, StartUp(greetings: greetings, engine: engine, lifecycle: lifecycle),
-        ]
-        let group = ServiceGroup(
-            configuration: ServiceGroupConfiguration(
-                // A service that ends has the others finish too, instead of cancelling what they are at.
-                services: services.map {
-                    .init(
-                        service: $0,
-                        successTerminationBehavior: .gracefullyShutdownGroup,
-                        failureTerminationBehavior: .gracefullyShutdownGroup
-                    )
-                },
-                // Signals are the lifecycle's.
-                gracefulShutdownSignals: [],
-                logger: logger
-            )
-        )
-        let ended = AsyncStream.makeStream(of: Never.self)
-        // What is registered last is done first: the services end, then the log says everything about traps.
-        lifecycle.onCleanUp("services") {
-            // Nothing is in flight any more; Hummingbird writes its last answers and closes its connections.
-            await group.triggerGracefulShutdown()
-            for await _ in ended.stream {}
-        }
-
-        var failure: (any Error)?
-        do { try await group.run() } catch { failure = error }
-        if !lifecycle.phase.isShuttingDown { lifecycle.stop(.uncaughtException, because: failure) }
-        ended.continuation.finish()
-        // The lifecycle ends the process. Returning from here would end it with 0 before that.
-        while true { try await Task.sleep(for: .seconds(3600)) }
+        // The end of main: the lifecycle ends the process, after the services. By then nothing is in flight any more;
+        // Hummingbird writes its last answers and closes its connections.
+        await lifecycle.run([application, engine, StartUp(greetings: greetings, engine: engine, lifecycle: lifecycle)])
     }
 }

@@ -6,7 +6,9 @@ import Logging
 import MedRuntime
 import ServiceLifecycle
 
-/// Two services and no HTTP: what was begun is finished, whatever ends the process.
+/// Two services in a group and no HTTP: what was begun is finished, whatever ends the process.
+///
+/// `lifecycle.run(services)` would do all that concerns the group; this is how a program keeps a group of its own.
 @main
 struct Main {
     static func main() async throws {
@@ -19,9 +21,7 @@ struct Main {
 
         let lifecycle = Lifecycle(
             configuration: ShutdownConfiguration(grace: .seconds(5), deadline: .seconds(30)),
-            logger: logger,
-            lastWords: { _ in },
-            exit: { _exit($0) }
+            logger: logger
         )
         let (orders, sendOrder) = AsyncStream.makeStream(of: Void.self)
         signals.deliver { signal in
@@ -71,7 +71,6 @@ struct Main {
         configuration.maximumGracefulShutdownDuration = .seconds(1)
         let group = ServiceGroup(configuration: configuration)
         let ended = AsyncStream.makeStream(of: Never.self)
-        // What is registered last is done first: the services end, then the log says everything about traps.
         lifecycle.onCleanUp("services") {
             await group.triggerGracefulShutdown()
             for await _ in ended.stream {}

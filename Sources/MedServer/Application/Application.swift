@@ -127,26 +127,9 @@ public final class Application: Sendable {
             lifecycle: self.lifecycle,
             logger: self.logger
         )
-        let services: [any Service] = [self.engine, startUp] + self.services
-        let group = ServiceGroup(
-            configuration: ServiceGroupConfiguration(
-                services: services.map {
-                    .init(service: SupervisedService(base: $0, lifecycle: self.lifecycle, logger: self.logger))
-                },
-                gracefulShutdownSignals: [],
-                logger: Logger(label: "service-group") { _ in SwiftLogNoOpLogHandler() }
-            )
-        )
-        let ended = AsyncStream.makeStream(of: Never.self)
         // Registered before anything is opened; the last registered is done first.
         self.lifecycle.onCleanUp("connections") { await self.server.settle() }
         self.lifecycle.onCleanUp("database") { await self.database.close() }
-        self.lifecycle.onCleanUp("services") {
-            await group.triggerGracefulShutdown()
-            for await _ in ended.stream {}
-        }
-        // What a service throws has begun a shutdown already, and what the group throws adds nothing to it.
-        try? await group.run()
-        ended.continuation.finish()
+        await self.lifecycle.runUntilCleanedUp([self.engine, startUp] + self.services)
     }
 }

@@ -134,7 +134,7 @@ import Testing
     }
 
     @Test func `the stack of another thread can be read`() async throws {
-        await #expect(processExitsWith: .success) {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             _ = guarded()
             Thread.detachNewThread {
                 loopThread.withLock { $0 = CrashGuard.prepareEventLoopThread() }
@@ -147,10 +147,14 @@ import Testing
                 stack = CrashGuard.stack(ofThread: loopThread.withLock { $0 })
                 usleep(1000)
             }
-            precondition(stack.contains { $0.contains("dwell") }, stack.joined(separator: "\n"))
+            print(stack.joined(separator: "\n"))
+            fflush(nil)
+            guard stack.contains(where: { $0.contains("dwell") }) else { _exit(10) }
             // Nobody has this number.
             precondition(CrashGuard.stack(ofThread: Int32.max).isEmpty)
         }
+        let output = String(decoding: try #require(result).standardOutputContent, as: UTF8.self)
+        #expect(output.contains("dwell"), "\(output)")
     }
 }
 

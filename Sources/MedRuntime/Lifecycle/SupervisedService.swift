@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
-import MedRuntime
 import ServiceLifecycle
 
 /// A service whose end begins a shutdown instead of ending the process: what is in flight may need the other services.
