@@ -53,6 +53,8 @@ static struct {
     pthread_cond_t wake;
     job *first, *last;
     int idle;
+    /// Whether a thread was woken that has not come round yet. One at a time: it wakes the next one, if there is work for it.
+    bool is_waking;
     struct med_task_pool_counts counts;
     bool is_installed;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
@@ -64,7 +66,8 @@ static void enqueue(job *new) {
     else pool.first = new;
     pool.last = new;
     pool.counts.waiting++;
-    bool wakes = pool.idle > 0;
+    bool wakes = pool.idle > 0 && !pool.is_waking;
+    if (wakes) pool.is_waking = true;
     pthread_mutex_unlock(&pool.lock);
     if (wakes) pthread_cond_signal(&pool.wake);
 }
@@ -83,13 +86,17 @@ static void *work(void *unused) {
             pool.idle++;
             pthread_cond_wait(&pool.wake, &pool.lock);
             pool.idle--;
+            pool.is_waking = false;
         }
         job *next = pool.first;
         pool.first = next->next;
         if (!pool.first) pool.last = NULL;
         pool.counts.waiting--;
         pool.counts.begun++;
+        bool wakes = pool.first && pool.idle > 0 && !pool.is_waking;
+        if (wakes) pool.is_waking = true;
         pthread_mutex_unlock(&pool.lock);
+        if (wakes) pthread_cond_signal(&pool.wake);
         next->next = NULL;
         swift_job_run(next, (executor){0});
         pthread_mutex_lock(&pool.lock);

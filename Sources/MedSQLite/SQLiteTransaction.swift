@@ -52,7 +52,8 @@ final class SQLiteTransaction: Transaction {
     /// Ends the transaction with its work done, or throws with nothing done.
     func commit() async throws(DatabaseError) {
         try await self.access { db in
-            self.isOver.store(true, ordering: .relaxed)
+            // Abandoned, the connection may be in the transaction of somebody else by now.
+            if self.isOver.exchange(true, ordering: .relaxed) { throw self.ended }
             do {
                 try self.requireOpen(db)
                 // A file that was deleted or replaced takes the commit, and nobody ever finds it.
@@ -68,16 +69,14 @@ final class SQLiteTransaction: Transaction {
     /// Ends the transaction with nothing done.
     func rollback() async {
         try? await self.access { db in
-            self.isOver.store(true, ordering: .relaxed)
-            try db.rollback()
+            if !self.isOver.exchange(true, ordering: .relaxed) { try db.rollback() }
         }
     }
 
     func abandon() {
         self.writer.asyncWriteWithoutTransaction { db in
             // A task of the same request may still be in the closure: whatever it does now fails.
-            self.isOver.store(true, ordering: .relaxed)
-            if db.sqliteConnection != nil { try? db.rollback() }
+            if !self.isOver.exchange(true, ordering: .relaxed), db.sqliteConnection != nil { try? db.rollback() }
             self.turn.end()
         }
     }

@@ -76,6 +76,22 @@ import Testing
         if let record { #expect(record.json?.value(at: "crash.complete")?.string == "false") }
     }
 
+    @Test func `a file of somebody else is left alone`() async throws {
+        let folder = try testFolder()
+        let state = folder.appending(path: ".medbuilder")
+        try FileManager.default.createDirectory(at: state, withIntermediateDirectories: true)
+        let other = folder.appending(path: "other")
+        try "somebody's".write(to: other, atomically: false, encoding: .utf8)
+        #expect(link(other.path, state.appending(path: "last-crash").path) == 0)
+        #expect(mkfifo(state.appending(path: "last-exit").path, 0o600) == 0)
+        let server = try await readyServer()
+        #expect(server.messages.count { $0 == "No file for last words" } == 2)
+        #expect(!server.messages.contains("The last process crashed"))
+        server.send(SIGTERM)
+        #expect(try await server.waitForExit() == .code(0))
+        #expect(try String(contentsOf: other, encoding: .utf8) == "somebody's")
+    }
+
     @Test func `what cannot be recorded is no reason not to start`() async throws {
         let folder = try testFolder()
         try FileManager.default.createDirectory(

@@ -86,9 +86,9 @@ public final class CrashGuard: Sendable {
             )
         )
         guard traps >= 0 else { throw .system("No pipe for traps", error: errno) }
-        errors?.start()
         lifecycle.onFlush { installed.flush(timeout: $0) }
         OwnThread.start("med-traps") { installed.receive(from: traps) }
+        errors?.start()
         return installed
     }
 
@@ -109,6 +109,9 @@ public final class CrashGuard: Sendable {
         let count = med_thread_stack(thread, &addresses, Int32(addresses.count))
         return count > 0 ? StackTrace.lines(Array(addresses.prefix(Int(count)))) : []
     }
+
+    /// How many pieces of tasks the guard's threads have begun.
+    static var taskPoolProgress: UInt64 { med_task_pool_counts().begun }
 
     /// What the threads of the task pool are doing, one after the other.
     public static func taskPoolStacks() -> [String] {
@@ -142,7 +145,7 @@ public final class CrashGuard: Sendable {
     private func contain(_ raw: med_trap) {
         self.unlogged.add(1, ordering: .acquiringAndReleasing)
         let trap = ContainedTrap(raw)
-        let name = self.lifecycle.work.name(of: trap.work)
+        let work = self.lifecycle.work.entry(trap.work)
         // Whoever waits for an answer comes first, then the log.
         self.lifecycle.contain(trap)
         if raw.kind == MED_THREAD_POOL.rawValue {
@@ -157,7 +160,7 @@ public final class CrashGuard: Sendable {
                 "process.thread.id": "\(trap.threadID)",
                 "process.thread.name": "\(trap.threadName)",
             ]
-            metadata["work.name"] = name.map { "\($0)" }
+            metadata["work.name"] = work.map { "\($0.workName)" }
             metadata["error.stack_trace"] = "\(StackTrace.lines(trap.addresses).joined(separator: "\n"))"
             self.logger.critical("Runtime trap contained", metadata: metadata)
             self.unlogged.subtract(1, ordering: .acquiringAndReleasing)

@@ -16,7 +16,12 @@ package struct ReservedFile: Sendable {
         let folder = URL(filePath: path).deletingLastPathComponent().path
         mkdir(folder, 0o700)
         let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
-        guard file >= 0, flock(file, LOCK_EX | LOCK_NB) == 0 else {
+        var status = stat()
+        // Nobody else's file, by another name, and nothing that is no file.
+        let isOurs =
+            file >= 0 && fstat(file, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && status.st_nlink == 1
+        if file >= 0, !isOurs { errno = EEXIST }
+        guard isOurs, flock(file, LOCK_EX | LOCK_NB) == 0 else {
             let reason = String(cString: strerror(errno))
             if file >= 0 { close(file) }
             logger.warning("No file for last words", metadata: ["file.path": "\(path)", "error.message": "\(reason)"])

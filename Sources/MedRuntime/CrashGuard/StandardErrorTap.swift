@@ -8,8 +8,6 @@ import Synchronization
 /// Turns what is written to standard error into log records: the Swift runtime writes the message of a trap there, raw,
 /// and it could hold PHI.
 final class StandardErrorTap: Sendable {
-    /// The message of its records, by which it knows them when they come back.
-    private static let phrase = "Written to standard error"
     /// The longest line that is logged in one record, in bytes.
     private static let longestLine = 4096
 
@@ -18,6 +16,8 @@ final class StandardErrorTap: Sendable {
     /// What standard error was before.
     let original: Int32
     private let isReadable: Bool
+    /// In the first record, which nobody else can know: if it comes back, the logger writes to standard error itself.
+    private let token = String(UInt64.random(in: 1...(.max)), radix: 16)
     private let logger: Logger
     private let isReading = Atomic(false)
 
@@ -37,7 +37,15 @@ final class StandardErrorTap: Sendable {
     }
 
     /// Starts the thread that reads.
-    func start() { OwnThread.start("med-stderr", containsTraps: true) { self.read() } }
+    func start() {
+        OwnThread.start("med-stderr", containsTraps: true) { self.read() }
+        self.logger.log(
+            // Whatever is filtered out would not come back.
+            level: max(.notice, self.logger.logLevel),
+            "Traps are contained",
+            metadata: ["guard.token": "\(self.token)"]
+        )
+    }
 
     /// Whether everything that was written so far is logged.
     var isRead: Bool {
@@ -72,8 +80,20 @@ final class StandardErrorTap: Sendable {
         }
     }
 
-    /// The logger writes to standard error itself: without us, and what it has said is said.
+    /// The logger writes to standard error itself, and everything would go round for ever. Without us, then, and what it has
+    /// said is said; but what must not be read stays unread, and a sentence says why there is no log.
     private func giveBack(_ bytes: ArraySlice<UInt8>) {
+        guard self.isReadable else {
+            let sentence = "The logger writes to standard error, which is withheld. Let it write to standard output.\n"
+            _ = write(self.original, sentence, sentence.utf8.count)
+            var bytes = [UInt8](repeating: 0, count: Self.longestLine)
+            self.isReading.store(false, ordering: .releasing)
+            while true {
+                var descriptor = pollfd(fd: self.unread, events: Int16(POLLIN), revents: 0)
+                poll(&descriptor, 1, -1)
+                _ = Glibc.read(self.unread, &bytes, bytes.count)
+            }
+        }
         dup2(self.original, STDERR_FILENO)
         var bytes = Array(bytes)
         var count = bytes.count
@@ -85,14 +105,14 @@ final class StandardErrorTap: Sendable {
         self.isReading.store(false, ordering: .releasing)
     }
 
-    /// False if the line is one of our own records, which would go round for ever.
+    /// False if the line is our own first record.
     private func log(_ line: inout [UInt8]) -> Bool {
         guard !line.isEmpty else { return true }
         defer { line.removeAll(keepingCapacity: true) }
         let text = String(decoding: line, as: UTF8.self)
-        if text.contains(Self.phrase) { return false }
+        if text.contains(self.token) { return false }
         self.logger.error(
-            "\(Self.phrase)",
+            "Written to standard error",
             metadata: [
                 "stderr.bytes": "\(line.count)",
                 "stderr.text": self.isReadable ? "\(text)" : "[withheld]",

@@ -20,16 +20,15 @@ extension Lifecycle {
     ///
     /// A runtime trap in `body` ends the wait: whoever called is told, and everything else in flight is finished.
     ///
-    /// - Parameter name: what the log calls it, asked for when it is needed: the route of a request may not be known yet.
     /// - Throws: ``LifecycleError/shuttingDown`` when no new work is accepted any more (never inside other work),
     ///   ``LifecycleError/trapped`` when `body` trapped, and whatever `body` throws.
     public func withWork<Value: Sendable>(
-        _ name: @autoclosure @escaping @Sendable () -> String,
+        _ name: String,
         _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        if Self.currentWork != 0 { return try await self.accounting(name(), body) }
+        if Self.currentWork != 0 { return try await self.accounting(name, body) }
         let result = WorkResult<Value>()
-        let work = NamedWork(name: name()) { result.give(.failure(LifecycleError.trapped)) }
+        let work = NamedWork(name: name) { result.give(.failure(LifecycleError.trapped)) }
         let task = try self.startTask(work) {
             do {
                 result.give(.success(try await body()))
@@ -78,6 +77,11 @@ extension Lifecycle {
         try await Self.$currentWork.withValue(work.workID.value) { try await body() }
     }
 
+    /// The same for a `body` that starts the work's task, which inherits whose it is: cheaper than inside of the task.
+    public static func insideWork<Value>(_ work: any Work, starting body: () -> Value) -> Value {
+        Self.$currentWork.withValue(work.workID.value) { body() }
+    }
+
     /// Runs `body`, and has `undo` called if a runtime trap ends the work that it is part of meanwhile: then its task never
     /// comes back, and no `defer` of it runs. `undo` is called on the crash guard's thread and must not block.
     public func withTrapHandler<Value>(
@@ -104,11 +108,19 @@ extension Lifecycle {
         _ body: @escaping @Sendable () async -> Void
     ) throws(LifecycleError) -> Task<Void, Never> {
         try self.enter(work)
-        let task = Task {
-            await Self.insideWork(work) { await body() }
-            self.work.end(work)
+        let task = Self.insideWork(
+            work,
+            starting: {
+                Task {
+                    await body()
+                    self.work.end(work)
+                }
+            })
+        let id = work.workID
+        work.onCancel {
+            // In a task of the same work: the handlers are the application's, and one may block or trap.
+            Self.$currentWork.withValue(id.value) { _ = Task { task.cancel() } }
         }
-        work.onCancel { task.cancel() }
         return task
     }
 }

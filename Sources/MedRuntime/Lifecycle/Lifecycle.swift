@@ -60,9 +60,9 @@ public final class Lifecycle: Sendable {
     private let exit: @Sendable (Int32) -> Void
     private let phaseValue = Atomic<UInt8>(Phase.starting.rawValue)
     private let shared = Mutex(Shared())
-    private let mail = DispatchSemaphore(value: 0)
-    private let deadlineArmed = DispatchSemaphore(value: 0)
-    private let finished = DispatchSemaphore(value: 0)
+    private let mail = MonotonicSemaphore()
+    private let deadlineArmed = MonotonicSemaphore()
+    private let finished = MonotonicSemaphore()
     private let unreadyAnswers = Atomic<Int>(0)
     private let hasExited = Atomic<Bool>(false)
     private let hasTrapped = Atomic<Bool>(false)
@@ -175,9 +175,10 @@ public final class Lifecycle: Sendable {
         var sequence = ShutdownSequence.starting
         var timer: DispatchTime?
         var drainEnd = DispatchTime.distantFuture
-        var cleanUp = CleanUp()
+        // Made now: threads may be hard to get when they are needed.
+        var cleanUp = CleanUp(executor: ThreadExecutor(name: "med-cleanup"))
         while true {
-            let result = timer.map { self.mail.wait(timeout: $0) } ?? self.waitForMail()
+            let result = timer.map { self.mail.wait(until: $0) } ?? self.waitForMail()
             let action: ShutdownSequence.Action
             if result == .timedOut {
                 timer = nil
@@ -226,8 +227,6 @@ public final class Lifecycle: Sendable {
             switch action {
             case .none, .note: break
             case .beginDrain:
-                // Now, rather than when threads may be hard to get.
-                cleanUp.executor = ThreadExecutor(name: "med-cleanup")
                 drainEnd = .now() + self.configuration.drainDelay.dispatchInterval
                 timer = drainEnd
             case .closeGate:
@@ -236,10 +235,7 @@ public final class Lifecycle: Sendable {
             case .cancelWork:
                 timer = nil
                 let held = self.work.summary()
-                let works = self.work.beginCancelling()
-                // Cancellation handlers are the application's: one that blocks, or traps, must not do so here.
-                OwnThread.start("med-cancel", containsTraps: true) { for work in works { work.cancelWork() } }
-                let count = works.count
+                let count = self.work.cancelAll()
                 self.began.withLock { $0?.receipt.cancelled = count }
                 self.logger.warning("Grace is over, cancelling", metadata: ["shutdown.held_by": "\(held)"])
             case .cleanUp:
@@ -249,7 +245,7 @@ public final class Lifecycle: Sendable {
                 self.post(.stepDone(cleanUp.current))
             case .exit(let code):
                 self.finish(code)
-                cleanUp.executor?.finish()
+                cleanUp.executor.finish()
                 return
             }
         }
@@ -327,7 +323,7 @@ public final class Lifecycle: Sendable {
     private struct CleanUp {
         var steps: [(name: String, body: @Sendable () async -> Void)] = []
         /// The thread that they run on.
-        var executor: ThreadExecutor?
+        var executor: ThreadExecutor
         /// -1 before the first one.
         var current = -1
 
@@ -380,12 +376,12 @@ public final class Lifecycle: Sendable {
         self.deadlineArmed.wait()
         let deadline = DispatchTime.now() + self.configuration.deadline.dispatchInterval
         var pool = PoolWatch(threads: Self.extraPoolThreads)
-        while self.finished.wait(timeout: min(deadline, .now() + Self.poolPatience.dispatchInterval)) == .timedOut {
+        while self.finished.wait(until: min(deadline, .now() + Self.poolPatience.dispatchInterval)) == .timedOut {
             pool.keepMoving()
             guard DispatchTime.now() >= deadline else { continue }
             self.post(.deadlineOver)
             // The conductor has this long for its last words; then the process ends without them.
-            guard self.finished.wait(timeout: .now() + .milliseconds(500)) == .timedOut else { return }
+            guard self.finished.wait(until: .now() + .milliseconds(500)) == .timedOut else { return }
             // The receipt may have been written with another code.
             let decided = self.decidedCode.load(ordering: .acquiring)
             return self.exitOnce(decided < 0 ? ExitCode.forced : decided)

@@ -20,7 +20,8 @@ public protocol Work: AnyObject, Sendable {
     var workName: String { get }
     /// Its identity: a constant, made with it.
     var workID: WorkID { get }
-    /// Asks it to stop early. It may be called more than once, from any thread.
+    /// Asks it to stop early. It may be called more than once, from any thread, and must not block: a task's cancellation
+    /// runs the application's own handlers, so it belongs into another task.
     func cancelWork()
     /// The task that did it has trapped and will never come back: finishes what others wait for, then calls `done`. Called
     /// on the crash guard's thread; it must not block. By default there is nothing to finish.
@@ -38,19 +39,15 @@ final class NamedWork: Work {
         case cancelled
     }
 
-    var workName: String { self.name() }
+    let workName: String
     let workID = WorkID()
-    private let name: @Sendable () -> String
     /// The work that it is part of, which it is lost with; 0 if none.
     let parent: UInt
     private let onLoss: @Sendable () -> Void
     private let state = Mutex(State.running(cancel: nil))
 
-    init(
-        name: @autoclosure @escaping @Sendable () -> String, parent: UInt = 0,
-        onLoss: @escaping @Sendable () -> Void = {}
-    ) {
-        self.name = name
+    init(name: String, parent: UInt = 0, onLoss: @escaping @Sendable () -> Void = {}) {
+        self.workName = name
         self.parent = parent
         self.onLoss = onLoss
     }

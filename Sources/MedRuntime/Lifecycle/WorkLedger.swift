@@ -87,8 +87,8 @@ public final class WorkLedger: Sendable {
         return lost.count
     }
 
-    /// The name of work in flight; nil if there is no such work.
-    func name(of id: UInt) -> String? { self.state.withLock { $0.entries[id] }?.workName }
+    /// Work in flight; nil if there is no such work.
+    func entry(_ id: UInt) -> (any Work)? { self.state.withLock { $0.entries[id] } }
 
     /// How much is in flight.
     public var count: Int { self.state.withLock { $0.entries.count } }
@@ -121,17 +121,12 @@ public final class WorkLedger: Sendable {
         if isIdle { onIdle() }
     }
 
-    /// What is in flight, to be cancelled by the caller; what begins from here on is cancelled at once.
-    func beginCancelling() -> [any Work] {
-        self.state.withLock { state in
+    /// Asks everything in flight to stop early, and says how much that is. What begins from here on is asked at once.
+    func cancelAll() -> Int {
+        let works = self.state.withLock { state in
             state.isCancelled = true
             return Array(state.entries.values)
         }
-    }
-
-    /// Asks everything in flight to stop early, and says how much that is.
-    func cancelAll() -> Int {
-        let works = self.beginCancelling()
         for work in works { work.cancelWork() }
         return works.count
     }

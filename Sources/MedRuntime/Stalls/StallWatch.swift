@@ -35,16 +35,24 @@ public final class StallWatch: Sendable {
     private struct State: ~Copyable {
         var detector = StallDetector.idle
         var heartbeat = Heartbeat()
+        var progress: UInt64 = 0
     }
 
     private final class Thing: Sendable {
         let name: String
         let beat: Beat
         let stacks: @Sendable (String) -> [String]
+        let progress: @Sendable () -> UInt64
         let state = Mutex(State())
 
-        init(name: String, beat: @escaping Beat, stacks: @escaping @Sendable (String) -> [String]) {
+        init(
+            name: String,
+            beat: @escaping Beat,
+            stacks: @escaping @Sendable (String) -> [String],
+            progress: @escaping @Sendable () -> UInt64
+        ) {
             self.name = name
+            self.progress = progress
             self.beat = beat
             self.stacks = stacks
         }
@@ -52,8 +60,11 @@ public final class StallWatch: Sendable {
         var isStalled: Bool { self.state.withLock { $0.detector.isStalled } }
 
         func pass(_ elapsed: Duration, pace: StallDetector.Pace) -> StallDetector.Change {
-            self.state.withLock { state in
-                state.heartbeat.isAnswered.load(ordering: .acquiring)
+            let progress = self.progress()
+            return self.state.withLock { state in
+                let moves = progress != state.progress
+                state.progress = progress
+                return moves || state.heartbeat.isAnswered.load(ordering: .acquiring)
                     ? state.detector.answered() : state.detector.passed(elapsed, pace: pace)
             }
         }
@@ -98,20 +109,25 @@ public final class StallWatch: Sendable {
     /// - Parameters:
     ///   - name: For the log; names nothing secret.
     ///   - stacks: Asked once a stall, on the watchdog's thread: what the thing's threads are doing, a line each.
+    ///   - progress: A number that changes whenever the thing has done something: then it moves, although a heartbeat may
+    ///     have to wait behind much other work.
     ///   - beat: Hands a heartbeat over to the thing.
     public func watch(
         _ name: String,
         stacks: @escaping @Sendable (_ name: String) -> [String] = { _ in [] },
+        progress: @escaping @Sendable () -> UInt64 = { 0 },
         beat: @escaping Beat
     ) {
         self.forget(name)
-        self.things.withLock { $0.append(Thing(name: name, beat: beat, stacks: stacks)) }
+        self.things.withLock { $0.append(Thing(name: name, beat: beat, stacks: stacks, progress: progress)) }
     }
 
     /// Watches the threads that run Swift tasks.
     public func watchTaskPool() {
         self.watch("task pool") { _ in
             CrashGuard.taskPoolStacks()
+        } progress: {
+            CrashGuard.taskPoolProgress
         } beat: { answered in
             Task { answered() }
         }

@@ -81,6 +81,13 @@ final class Exchange: Work, @unchecked Sendable {
 
     var workName: String { "\(self.method.rawValue) \(self.route.pattern)" }
 
+    /// Cancels the handler, in a task of its own: what an application does at a cancellation may block or trap, and must not do
+    /// so on the event loop.
+    func cancelTask() {
+        guard let task else { return }
+        Lifecycle.insideWork(self, starting: { _ = Task { task.cancel() } })
+    }
+
     func cancelWork() { self.connection.cancel(self) }
 
     func loseWork(done: @escaping @Sendable () -> Void) { self.connection.lose(self, done: done) }

@@ -132,7 +132,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         if let earlyAnswered { self.shared.lifecycle.work.end(earlyAnswered) }
         for exchange in self.exchanges {
             if !exchange.isRequestComplete { exchange.body?.fail(RequestBodyIncomplete()) }
-            exchange.task?.cancel()
+            exchange.cancelTask()
             if exchange.isWork, exchange.task == nil { self.shared.lifecycle.work.end(exchange) }
         }
         self.exchanges.removeAll()
@@ -375,13 +375,15 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             self.write(.head(HTTPResponseHead(version: .http1_1, status: .continue)))
             self.flush()
         }
-        exchange.task = Task {
-            await Lifecycle.insideWork(exchange) {
-                let response = await self.shared.respond(request, self.channel, exchange.route)
-                await self.send(response, for: exchange)
-            }
-        }
-        if exchange.isCancelled { exchange.task?.cancel() }
+        exchange.task = Lifecycle.insideWork(
+            exchange,
+            starting: {
+                Task {
+                    let response = await self.shared.respond(request, self.channel, exchange.route)
+                    await self.send(response, for: exchange)
+                }
+            })
+        if exchange.isCancelled { exchange.cancelTask() }
     }
 
     /// The shutdown's grace is over for this request.
@@ -389,7 +391,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
 
     private func endEarly(_ exchange: Exchange) {
         exchange.isCancelled = true
-        exchange.task?.cancel()
+        exchange.cancelTask()
         // A client that does not take its answer would hold the shutdown up to the deadline.
         let isStalled =
             switch exchange.response {
@@ -406,9 +408,11 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         // A lost loop closes its connections in its own way.
         guard !self.shared.loops.isLost(self.channel.eventLoop) else { return done() }
         self.onLoop { connection in
+            // A second task of the request may have trapped: the first one's answer may still be on its way.
+            guard !exchange.isLost else { return }
             exchange.isLost = true
             // Other tasks of the same request may go on; nobody waits for them any more.
-            exchange.task?.cancel()
+            defer { exchange.cancelTask() }
             guard let context = connection.context, exchange.response != .ended else { return done() }
             if exchange.response == .none {
                 let id = ErrorID.make()

@@ -24,6 +24,8 @@ final class HTTPServer: Sendable {
     private struct State {
         var listener: (any Channel)?
         var standIn: StandInListener?
+        var hasLostLoop = false
+        var isStalled = false
     }
 
     private let shared: HTTP1Connection.Shared
@@ -59,7 +61,10 @@ final class HTTPServer: Sendable {
         let standIn = try descriptor.map {
             try StandInListener(listening: $0, answer: StandInAnswers(shared: shared).answer)
         }
-        self.state.withLock { $0 = State(listener: channel, standIn: standIn) }
+        self.state.withLock { state in
+            state.listener = channel
+            state.standIn = standIn
+        }
         return channel.localAddress?.port ?? port
     }
 
@@ -100,7 +105,7 @@ final class HTTPServer: Sendable {
         self.stalls.forget(self.shared.loops.name(of: loop))
         let connections = self.shared.table.cutOff(loop)
         let requests = self.shared.lifecycle.work.strikeOut { ($0 as? Exchange)?.eventLoop === loop }
-        self.standIn(isNeeded: true)
+        self.changeStandIn { $0.hasLostLoop = true }
         self.shared.logger.critical(
             "An event loop is lost",
             metadata: ["http.connections": "\(connections)", "http.requests": "\(requests)"]
@@ -109,14 +114,17 @@ final class HTTPServer: Sendable {
 
     /// The set of what is stalled has changed.
     func stallsChanged(_ stalled: Set<String>) {
-        let isAnyLost = self.shared.loops.living.count < HTTPServer.eventLoopCount
-        self.standIn(isNeeded: isAnyLost || stalled.contains(where: EventLoops.isName))
+        self.changeStandIn { $0.isStalled = stalled.contains(where: EventLoops.isName) }
     }
 
-    private func standIn(isNeeded: Bool) {
-        let state = self.state.withLock { $0 }
-        // A loop that accepts could hand a connection to one that does not work.
-        state.listener?.setOption(.autoRead, value: !isNeeded).whenComplete { _ in }
-        if isNeeded { state.standIn?.activate() } else { state.standIn?.deactivate() }
+    /// Has the stand-in accept, or not, as the state says after `change`.
+    private func changeStandIn(_ change: (inout State) -> Void) {
+        self.state.withLock { state in
+            change(&state)
+            let isNeeded = state.hasLostLoop || state.isStalled
+            // A loop that accepts could hand a connection to one that does not work.
+            state.listener?.setOption(.autoRead, value: !isNeeded).whenComplete { _ in }
+            if isNeeded { state.standIn?.activate() } else { state.standIn?.deactivate() }
+        }
     }
 }

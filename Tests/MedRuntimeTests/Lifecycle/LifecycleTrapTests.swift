@@ -42,7 +42,7 @@ import Testing
             }
         }()
         let id = try #require(await ids.stream.first { _ in true })
-        #expect(fixture.lifecycle.work.name(of: id) == "lost")
+        #expect(fixture.lifecycle.work.entry(id)?.workName == "lost")
         fixture.lifecycle.contain(self.trap(id))
         #expect(await result == .failure(.trapped))
         #expect(await fixture.exitCode() == 70)
