@@ -24,7 +24,7 @@ gcc|test|command gcc|compiles what spin makes of the model
 podman|test|command podman|runs the server as process 1 of a container in the tests
 runc|test|file /usr/sbin/runc|what podman starts the containers with
 wrk|bench test|command wrk|makes the load
-python3|bench|command python3|measures and counts
+python3|bench test|command python3|measures and counts; starts a process with system calls forbidden
 LIST
 }
 

@@ -116,12 +116,12 @@ import Testing
     }
 
     @Test func `one in a transaction undoes it, and writes behind it go on`() async throws {
-        let server = try await drillServer(["SHUTDOWN_DRAIN_DELAY_SECONDS": "1", "SHUTDOWN_GRACE_SECONDS": "10"])
+        let server = try await drillServer(["SHUTDOWN_DRAIN_DELAY_SECONDS": "4", "SHUTDOWN_GRACE_SECONDS": "20"])
         #expect(try await server.post("/_drill/transaction?value=before").status == 201)
         let trapped = try await server.connect()
         // Holds the writer when the trap comes, and others wait behind it.
         let first = try await server.connect()
-        try await first.request("POST", "/_drill/transaction?value=first&ms=300")
+        try await first.request("POST", "/_drill/transaction?value=first&ms=1500")
         try await server.settle()
         try await trapped.request("GET", "/_drill/trap?kind=transaction")
         try await server.settle()
@@ -188,6 +188,49 @@ import Testing
         client.close()
         try await server.record("Runtime trap contained")
         #expect(try await server.waitForExit() == .code(70))
+    }
+
+    // MARK: - In a cancellation
+
+    @Test func `one in a cancellation handler costs nobody else anything`() async throws {
+        let server = try await drillServer()
+        let others = try await server.inFlight(Array(repeating: "/_drill/sleep?ms=1200", count: 3))
+        try await server.inFlight("/_drill/trap?kind=cancel").resetAtEnd()
+        try await server.record("Runtime trap contained")
+        for other in others { #expect(try await other.response().status == 200) }
+        #expect(try await server.waitForExit() == .code(70))
+        #expect(!server.messages.contains("An event loop is lost"))
+    }
+
+    @Test func `one under a lock that the cancellation takes is answered all the same`() async throws {
+        let server = try await drillServer(["SHUTDOWN_DEADLINE_SECONDS": "20"])
+        let others = try await server.inFlight(Array(repeating: "/_drill/sleep?ms=1200", count: 3))
+        try expectTrapped(try await server.get("/_drill/trap?kind=lock-and-cancel"))
+        #expect(try await server.get("/live").status == 200)
+        for other in others { #expect(try await other.response().status == 200) }
+        #expect(try await server.waitForExit() == .code(70))
+    }
+
+    // MARK: - With less than usual
+
+    @Test func `it is contained where a process may not read its own memory by process_vm_readv`() async throws {
+        // prctl(PR_SET_NO_NEW_PRIVS), then a filter that answers EPERM to that call, as container profiles do.
+        let forbid = """
+            import ctypes, os, struct, sys
+            libc = ctypes.CDLL(None)
+            libc.prctl(38, 1, 0, 0, 0)
+            code = [(0x20, 0, 0, 0), (0x15, 0, 1, 310), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7fff0000)]
+            program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
+            filter = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code), ctypes.addressof(program)))
+            assert libc.prctl(22, 2, filter, 0, 0) == 0
+            os.execv(sys.argv[1], sys.argv[1:])
+            """
+        let launcher = ["/usr/bin/env", "python3", "-c", forbid]
+        let server = try startServer(["DRILL_ROUTES": "on"], launcher: launcher)
+        try await server.waitUntilReady()
+        try expectTrapped(try await server.get("/_drill/trap?kind=nil"))
+        #expect(try await server.waitForExit() == .code(70))
+        try expectStack(in: server, names: "DrillTrap.spring()")
     }
 
     // MARK: - On an event loop

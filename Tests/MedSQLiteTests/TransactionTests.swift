@@ -49,6 +49,40 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true])
+    func `one that was abandoned ends nobody else's transaction`(throwing: Bool) async throws {
+        try await withDatabase(self.path) { database in
+            let isAbandoned = AsyncStream.makeStream(of: Void.self)
+            let hasWritten = AsyncStream.makeStream(of: Void.self)
+            let hasEnded = AsyncStream.makeStream(of: Void.self)
+            // Its task goes on, although another one of the same request was lost.
+            async let abandoned: MedStorage.DatabaseError.Code? = code {
+                try await database.transaction { transaction in
+                    try await transaction.execute("INSERT INTO drill_rows (value) VALUES ('abandoned')")
+                    transaction.abandon()
+                    isAbandoned.continuation.yield()
+                    for await _ in hasWritten.stream { break }
+                    if throwing { throw Mishap() }
+                }
+            }
+            async let next: Void = database.transaction { transaction in
+                for await _ in isAbandoned.stream { break }
+                try await transaction.execute("INSERT INTO drill_rows (value) VALUES ('debit')")
+                hasWritten.continuation.yield()
+                for await _ in hasEnded.stream { break }
+                try await transaction.execute("INSERT INTO drill_rows (value) VALUES ('credit')")
+            }
+            // What the closure throws is passed on, and the helper knows no code for it.
+            #expect(await abandoned == (throwing ? nil : .transactionEnded))
+            hasEnded.continuation.yield()
+            try await next
+            #expect(
+                try await database.query("SELECT value FROM drill_rows ORDER BY id").map { $0[0] } == [
+                    .text("debit"), .text("credit"),
+                ])
+        }
+    }
+
     @Test func `a transaction is undone when its closure throws`() async throws {
         try await withDatabase(self.path) { database in
             await #expect(throws: Mishap.self) {

@@ -112,6 +112,19 @@ struct DrillRoutes: Sendable {
             try await Task.sleep(for: .seconds(3600))
         case "lock":
             Self.lock.withLock { _ in DrillTrap.nil.spring() }
+        case "cancel":
+            // When its client resets the connection, or the grace is over.
+            try await withTaskCancellationHandler {
+                try await Task.sleep(for: .seconds(3600))
+            } onCancel: {
+                DrillTrap.nil.spring()
+            }
+        case "lock-and-cancel":
+            await withTaskCancellationHandler {
+                Self.lock.withLock { _ in DrillTrap.nil.spring() }
+            } onCancel: {
+                Self.lock.withLock { _ in }
+            }
         case "transaction":
             try await self.database.transaction { transaction in
                 try await transaction.execute("INSERT INTO drill_rows (value) VALUES (\("trapped"))")

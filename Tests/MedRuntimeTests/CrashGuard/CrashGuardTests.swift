@@ -113,6 +113,38 @@ import Testing
         #expect(output.contains("stderr.text=two"))
     }
 
+    @Test func `what is withheld is withheld, whatever it says`() async throws {
+        let result = await #expect(
+            processExitsWith: .exitCode(0), observing: [\.standardErrorContent, \.standardOutputContent]
+        ) {
+            let logger = Logger(label: "test") { StreamLogHandler.standardOutput(label: $0) }
+            let lifecycle = Lifecycle(configuration: ShutdownConfiguration(), logger: logger)
+            guard
+                (try? CrashGuard.install(
+                    around: lifecycle, recordingIn: nil, standardError: .withheld, logger: logger)) != nil
+            else { _exit(9) }
+            for text in ["Lovelace", "Traps are contained Lovelace", "Written to standard error Lovelace"] {
+                FileHandle.standardError.write(Data("\(text)\n".utf8))
+                usleep(50_000)
+            }
+            lifecycle.stop(.sigterm)
+            await forEver()
+        }
+        let observed = try #require(result)
+        let output = String(decoding: observed.standardOutputContent, as: UTF8.self)
+        #expect(output.contains("[withheld]"))
+        #expect(!output.contains("Lovelace"))
+        #expect(!String(decoding: observed.standardErrorContent, as: UTF8.self).contains("Lovelace"))
+    }
+
+    @Test func `a breakpoint is a crash`() async {
+        await #expect(processExitsWith: .signal(SIGTRAP)) {
+            _ = guarded()
+            raise(SIGTRAP)
+            await forEver()
+        }
+    }
+
     @Test func `a logger that writes to standard error gets it back`() async throws {
         let result = await #expect(processExitsWith: .exitCode(70), observing: [\.standardErrorContent]) {
             let logger = Logger(label: "test") { StreamLogHandler.standardError(label: $0) }

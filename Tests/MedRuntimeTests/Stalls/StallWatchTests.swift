@@ -118,6 +118,22 @@ import Testing
         #expect(thing.unanswered == 1)
     }
 
+    @Test func `a thing that works through a long queue is not stalled`() {
+        let log = RecordedLog()
+        let watch = StallWatch(limit: .seconds(10), logger: log.logger)
+        let progress = Atomic<UInt64>(0)
+        // Its heartbeats wait behind everything else.
+        watch.watch("pool", progress: { progress.load(ordering: .relaxed) }) { _ in }
+        for _ in 0..<3 {
+            for _ in 0..<39 { watch.turn(after: Self.turn) }
+            progress.add(1, ordering: .relaxed)
+        }
+        #expect(!watch.isStalled)
+        self.passLimit(watch)
+        self.passLimit(watch)
+        #expect(watch.isStalled)
+    }
+
     @Test func `what was forgotten is no stall any more`() {
         let log = RecordedLog()
         let watch = StallWatch(limit: .seconds(10), logger: log.logger)
