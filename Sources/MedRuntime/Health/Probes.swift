@@ -116,7 +116,10 @@ public final class Probes: Sendable {
     }
 
     /// Whether requests are answered: a server that stands still would keep them waiting.
-    private var isServing: Bool { self.lifecycle.phase == .serving && self.stalls?.isStalled != true }
+    private var isServing: Bool {
+        self.lifecycle.phase == .serving && !self.lifecycle.hasTrapped.load(ordering: .acquiring)
+            && self.stalls?.isStalled != true
+    }
 
     private var uptime: Int { Int(self.startedAt.duration(to: .now).components.seconds) }
 }

@@ -65,7 +65,8 @@ public final class Lifecycle: Sendable {
     private let finished = MonotonicSemaphore()
     private let unreadyAnswers = Atomic<Int>(0)
     private let hasExited = Atomic<Bool>(false)
-    private let hasTrapped = Atomic<Bool>(false)
+    /// Set before anybody outside can notice the trap; the phase follows when the conductor has its turn.
+    let hasTrapped = Atomic<Bool>(false)
     /// The code that the conductor has decided to exit with; -1 before that.
     private let decidedCode = Atomic<Int32>(-1)
     let trapHandlers = Mutex<[TrapHandler]>([])
