@@ -71,4 +71,4 @@ soak: ## Spring every kind of trap under load 100 times, and watch a busy server
 	MED_SOAK_SECONDS=600 $(SWIFT) test --skip-build --filter 'busy with all processors'
 
 clean: ## Remove everything that was built
-	rm -rf .build $(EXAMPLES:%=.build-examples-%)
+	rm -rf .build .build-bench-http .build-bench-lifecycle $(EXAMPLES:%=.build-examples-%)

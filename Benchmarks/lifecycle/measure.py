@@ -372,6 +372,8 @@ def measure_times(command, folder):
 
 
 def main():
+    # So that servers and folders are cleared away then too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     command, without = ([os.path.abspath(path)] for path in sys.argv[1:3])
     with tempfile.TemporaryDirectory() as folder:
         measure_cost(command, without, folder)
