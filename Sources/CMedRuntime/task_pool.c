@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -137,8 +138,8 @@ struct med_task_pool_counts med_task_pool_counts(void) {
 
 // MARK: - Sleeping jobs
 
-// The runtime's numbers of the two clocks. The continuous one goes on while the machine is suspended.
-enum { CONTINUOUS = 1, SUSPENDING = 2 };
+// The runtime's number of the clock that goes on while the machine is suspended; the other one does not.
+enum { CONTINUOUS = 1 };
 
 typedef struct {
     int64_t when;
@@ -250,8 +251,6 @@ static SWIFT void deadline_hook(
     (void)tolerance_seconds, (void)tolerance_nanoseconds, (void)original;
     sleep_until(later(0, seconds, nanoseconds), &alarms[clock == CONTINUOUS], new);
 }
-
-bool med_task_pool_is_installed(void) { return pool.is_installed; }
 
 int med_task_pool_install(int threads) {
     if (pool.is_installed) return 0;

@@ -4,7 +4,6 @@
 #ifndef MED_TASK_POOL_H
 #define MED_TASK_POOL_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /// What the pool is doing, for the log and for tests.
@@ -26,9 +25,6 @@ struct med_task_pool_counts {
 ///
 /// Returns 0, or the error of pthread_create or timerfd_create; then nothing has changed.
 int med_task_pool_install(int threads);
-
-/// Whether the pool is installed.
-bool med_task_pool_is_installed(void);
 
 /// A thread of the pool will never come back: another one takes its place. 0, or the error of pthread_create.
 int med_task_pool_replace_thread(void);

@@ -25,15 +25,13 @@ public final class CrashGuard: Sendable {
     private let lifecycle: Lifecycle
     private let logger: Logger
     private let errors: StandardErrorTap?
-    private let record: ReservedFile?
     /// Traps that came and are not logged yet.
     private let unlogged = Atomic<Int>(0)
     private let symbolizing = DispatchQueue(label: "med-symbolizer")
 
-    private init(lifecycle: Lifecycle, errors: StandardErrorTap?, record: ReservedFile?, logger: Logger) {
+    private init(lifecycle: Lifecycle, errors: StandardErrorTap?, logger: Logger) {
         self.lifecycle = lifecycle
         self.errors = errors
-        self.record = record
         self.logger = logger
     }
 
@@ -75,7 +73,7 @@ public final class CrashGuard: Sendable {
             if errors == nil { throw .system("No pipe for standard error", error: errno) }
         }
         let isReadable = standardError == .logged
-        let installed = CrashGuard(lifecycle: lifecycle, errors: errors, record: record, logger: logger)
+        let installed = CrashGuard(lifecycle: lifecycle, errors: errors, logger: logger)
         let traps = med_crash_guard_install(
             med_crash_guard(
                 work_key: key,

@@ -129,7 +129,7 @@ public final class HealthEngine: Service {
 
     private func run(_ check: HealthCheck) async {
         // Not a child task: one that hangs must not hold the engine up.
-        let answer = FirstAnswer()
+        let answer = FirstAnswer<HealthReport?>()
         let run = Task {
             let report = await check.run()
             let waiters = self.state.withLock { $0.running.removeValue(forKey: check.name)?.waiters }

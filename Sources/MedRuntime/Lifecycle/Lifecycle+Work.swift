@@ -27,7 +27,8 @@ extension Lifecycle {
         _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         if Self.currentWork != 0 { return try await self.accounting(name, body) }
-        let result = WorkResult<Value>()
+        // What its task returns or throws, or that it trapped.
+        let result = FirstAnswer<Result<Value, any Error>>()
         let work = NamedWork(name: name) { result.give(.failure(LifecycleError.trapped)) }
         let task = try self.startTask(work) {
             do {
@@ -37,7 +38,7 @@ extension Lifecycle {
             }
         }
         return try await withTaskCancellationHandler {
-            try await result.value
+            try await result.value.get()
         } onCancel: {
             task.cancel()
         }
@@ -122,50 +123,5 @@ extension Lifecycle {
             Self.$currentWork.withValue(id.value) { _ = Task { task.cancel() } }
         }
         return task
-    }
-}
-
-/// What comes of work: what its task returns or throws, or that it trapped. The first answer counts.
-private final class WorkResult<Value: Sendable>: Sendable {
-    private enum State {
-        case open
-        case awaited(CheckedContinuation<Value, any Error>)
-        case given(Result<Value, any Error>)
-        case taken
-    }
-
-    private let state = Mutex(State.open)
-
-    func give(_ result: Result<Value, any Error>) {
-        let waiter = self.state.withLock { state -> CheckedContinuation<Value, any Error>? in
-            switch state {
-            case .open:
-                state = .given(result)
-                return nil
-            case .awaited(let continuation):
-                state = .taken
-                return continuation
-            case .given, .taken:
-                return nil
-            }
-        }
-        waiter?.resume(with: result)
-    }
-
-    /// Waits for it; to be asked once.
-    var value: Value {
-        get async throws {
-            try await withCheckedThrowingContinuation { continuation in
-                let given = self.state.withLock { state -> Result<Value, any Error>? in
-                    guard case .given(let result) = state else {
-                        state = .awaited(continuation)
-                        return nil
-                    }
-                    state = .taken
-                    return result
-                }
-                if let given { continuation.resume(with: given) }
-            }
-        }
     }
 }

@@ -38,7 +38,7 @@ final class Exchange: Work, @unchecked Sendable {
     /// Whether the client waits for a `100 Continue` before it sends the body.
     let expectsContinue: Bool
     /// The event loop of its connection.
-    let eventLoop: any EventLoop
+    var eventLoop: any EventLoop { self.connection.channel.eventLoop }
     /// The pattern of the route, known after routing.
     let route = EndpointPath()
 
@@ -71,7 +71,6 @@ final class Exchange: Work, @unchecked Sendable {
         self.expectsContinue = expectsContinue
         self.body = body
         self.connection = connection
-        self.eventLoop = connection.channel.eventLoop
     }
 
     /// Whether a shutdown waits for it.

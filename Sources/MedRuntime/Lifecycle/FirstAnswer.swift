@@ -3,23 +3,24 @@
 
 import Synchronization
 
-/// The first of two answers to a question: the check's own, or nil when its time is over.
-final class FirstAnswer: Sendable {
+/// The first of several answers to a question, given by whoever has one: a check's own or that its time is over, what a task
+/// returns or that it is lost.
+final class FirstAnswer<Answer: Sendable>: Sendable {
     private enum State {
         case open
-        case awaited(CheckedContinuation<HealthReport?, Never>)
-        case given(HealthReport?)
+        case awaited(CheckedContinuation<Answer, Never>)
+        case given(Answer)
         case taken
     }
 
     private let state = Mutex(State.open)
 
     /// Gives an answer; only the first one counts.
-    func give(_ report: HealthReport?) {
-        let waiter = self.state.withLock { state -> CheckedContinuation<HealthReport?, Never>? in
+    func give(_ answer: Answer) {
+        let waiter = self.state.withLock { state -> CheckedContinuation<Answer, Never>? in
             switch state {
             case .open:
-                state = .given(report)
+                state = .given(answer)
                 return nil
             case .awaited(let continuation):
                 state = .taken
@@ -28,20 +29,20 @@ final class FirstAnswer: Sendable {
                 return nil
             }
         }
-        waiter?.resume(returning: report)
+        waiter?.resume(returning: answer)
     }
 
     /// Waits for the first answer; to be asked once.
-    var value: HealthReport? {
+    var value: Answer {
         get async {
             await withCheckedContinuation { continuation in
-                let given = self.state.withLock { state -> HealthReport?? in
-                    guard case .given(let report) = state else {
+                let given = self.state.withLock { state -> Answer? in
+                    guard case .given(let answer) = state else {
                         state = .awaited(continuation)
                         return nil
                     }
                     state = .taken
-                    return .some(report)
+                    return .some(answer)
                 }
                 if let given { continuation.resume(returning: given) }
             }
