@@ -24,6 +24,8 @@ public final class HealthEngine: Service {
     /// A run of a check on its way.
     private struct Run {
         let began: SuspendingClock.Instant
+        /// Whether its answer would come too late.
+        var isGivenUp = false
         /// Who wants to run the check again once this run's time is over, or its answer is there.
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
@@ -129,27 +131,33 @@ public final class HealthEngine: Service {
 
     private func run(_ check: HealthCheck) async {
         // Not a child task: one that hangs must not hold the engine up.
-        let answer = FirstAnswer<HealthReport?>()
+        let endedInTime = FirstAnswer<Bool>()
         let run = Task {
             let report = await check.run()
+            let isGivenUp = self.state.withLock { $0.running[check.name]?.isGivenUp == true }
+            // Recorded before the next run, whose report is newer, can begin.
+            if !isGivenUp { self.record(report, of: check) }
             let waiters = self.state.withLock { $0.running.removeValue(forKey: check.name)?.waiters }
-            answer.give(report)
+            endedInTime.give(true)
             for waiter in waiters ?? [] { waiter.resume() }
         }
         let timer = Task {
             try await Task.sleep(for: check.timeout, clock: self.clock)
-            answer.give(nil)
+            endedInTime.give(false)
         }
-        let report = await answer.value
+        let hasEnded = await endedInTime.value
         timer.cancel()
-        if let report { return self.record(report, of: check) }
+        if hasEnded { return }
         run.cancel()
-        self.record(check.unanswered, of: check)
         let waiters = self.state.withLock { state in
             defer { state.running[check.name]?.waiters = [] }
+            state.running[check.name]?.isGivenUp = true
             return state.running[check.name]?.waiters
         }
-        for waiter in waiters ?? [] { waiter.resume() }
+        // It may have ended after all.
+        guard let waiters else { return }
+        self.record(check.unanswered, of: check)
+        for waiter in waiters { waiter.resume() }
     }
 
     private func record(_ report: HealthReport, of check: HealthCheck) {
