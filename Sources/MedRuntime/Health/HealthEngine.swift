@@ -133,7 +133,7 @@ public final class HealthEngine: Service {
         // Not a child task: one that hangs must not hold the engine up.
         let endedInTime = FirstAnswer<Bool>()
         let run = Task {
-            let report = await check.run()
+            let report = (try? await check.run()) ?? check.unanswered
             let isGivenUp = self.state.withLock { $0.running[check.name]?.isGivenUp == true }
             // Recorded before the next run, whose report is newer, can begin.
             if !isGivenUp { self.record(report, of: check) }
