@@ -4,6 +4,9 @@
 extension HealthCheck {
     /// Whether the file systems that hold some folders have room left, for bytes and for files.
     ///
+    /// It is degraded with less than a tenth or 1 GiB left, or with fewer than a tenth or 10,000 of the inodes; unhealthy
+    /// with less than a twentieth or 64 MiB, or fewer than a twentieth or 1,000 inodes. The smaller of each two counts.
+    ///
     /// The details are those of the file system that is worst off: `used` and `total` in MiB and `percentage` as `df` shows
     /// them to a user without privileges, and how many percent of its inodes are used, or `null` where it has no
     /// fixed number of them. A folder that cannot be looked at makes the server degraded.
