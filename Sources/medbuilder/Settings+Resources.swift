@@ -17,6 +17,16 @@ extension Settings {
         }
     }
 
+    /// The certificate for the main port, if it speaks TLS. Files that cannot be used end the command with 78.
+    func tlsIdentity(logger: Logger) throws -> TLSIdentity? {
+        guard let files = self.tls else { return nil }
+        do throws(TLSIdentityError) {
+            return try TLSIdentity(files: files, logger: logger)
+        } catch {
+            throw Complaint.exit(error.description, code: ExitCode.configuration)
+        }
+    }
+
     /// The PHI key in force: the one that was set, or in development and test the one of the key file, which is made on
     /// first start. None when encryption is switched off. A key that must not be used ends the command with 78.
     func phiKey() throws -> PHIKey? {

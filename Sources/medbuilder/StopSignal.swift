@@ -15,6 +15,7 @@ final class StopSignal: Sendable {
     private struct State {
         var target: (lifecycle: Lifecycle, logger: Logger)?
         var waiting: [SignalListener.Signal] = []
+        var reload: (@Sendable () -> Void)?
     }
 
     private let state = Mutex(State())
@@ -29,6 +30,9 @@ final class StopSignal: Sendable {
         for signal in waiting { self.received(signal) }
     }
 
+    /// Calls `reload` at SIGHUP, on the thread of the signals.
+    func onHangUp(_ reload: @escaping @Sendable () -> Void) { self.state.withLock { $0.reload = reload } }
+
     /// Called on the thread of the signals.
     func received(_ signal: SignalListener.Signal) {
         let target = self.state.withLock { state in
@@ -37,7 +41,11 @@ final class StopSignal: Sendable {
         }
         switch signal {
         case .hangUp:
-            target?.logger.info("SIGHUP received, nothing to reload")
+            let reload = self.state.withLock { $0.reload }
+            target?.logger.info(
+                reload == nil ? "SIGHUP received, nothing to reload" : "SIGHUP received, reading the TLS files again"
+            )
+            reload?()
         case .terminate, .interrupt:
             if let target {
                 target.lifecycle.stop(signal == .terminate ? .sigterm : .sigint)

@@ -1,7 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+public import Foundation
 
 /// A moment as the probes write it: ISO 8601 in UTC with milliseconds, `2025-10-27T05:34:00.000Z`.
 public struct Timestamp: Sendable, CustomStringConvertible {
@@ -12,6 +12,11 @@ public struct Timestamp: Sendable, CustomStringConvertible {
     public init(millisecondsSince1970: Int) {
         self.seconds = millisecondsSince1970 / 1000
         self.milliseconds = millisecondsSince1970 % 1000
+    }
+
+    /// A moment, to the millisecond.
+    public init(date: Date) {
+        self.init(millisecondsSince1970: Int((date.timeIntervalSince1970 * 1000).rounded(.down)))
     }
 
     /// This moment.

@@ -21,6 +21,9 @@ public enum Phase: UInt8, Sendable, CustomStringConvertible {
     /// Whether a stop was asked for.
     public var isShuttingDown: Bool { self.rawValue >= Phase.draining.rawValue }
 
+    /// Whether new requests are refused.
+    public var refusesWork: Bool { self.rawValue >= Phase.finishing.rawValue }
+
     /// The name in logs and metrics.
     public var description: String {
         switch self {

@@ -22,6 +22,7 @@ public final class Application: Sendable {
     private let lifecycle: Lifecycle
     private let engine: HealthEngine
     private let server: HTTPServer
+    private let tls: TLSIdentity?
     private let stalls: StallWatch
     private let services: [any Service]
     private let logger: Logger
@@ -32,6 +33,7 @@ public final class Application: Sendable {
     ///   - settings: read and checked.
     ///   - key: the PHI key in force; none when encryption is switched off.
     ///   - database: where data is kept. It is closed in the clean-up.
+    ///   - tls: with what the main port speaks TLS; nil for plain HTTP.
     ///   - lifecycle: decides what is accepted and when the process ends.
     ///   - services: run beside the server, ended in reverse order before the database is closed. One that ends by
     ///     itself begins a shutdown.
@@ -41,6 +43,7 @@ public final class Application: Sendable {
         settings: Settings,
         key: PHIKey?,
         database: any Database,
+        tls: TLSIdentity? = nil,
         lifecycle: Lifecycle,
         services: [any Service] = [],
         startedAt: SuspendingClock.Instant = .now,
@@ -73,14 +76,14 @@ public final class Application: Sendable {
         if settings.drill.routes { DrillRoutes(database: database, lifecycle: lifecycle).add(to: router) }
         let responder = ApplicationResponder(router: router.buildResponder(), lifecycle: lifecycle, logger: logger)
         let server = HTTPServer(
-            shared: HTTP1Connection.Shared(
+            shared: ServerShared(
                 probes: probes,
                 lifecycle: lifecycle,
                 table: ConnectionTable(limit: DescriptorLimit.connections(atMost: settings.http.maxConnections)),
                 loops: EventLoops(count: HTTPServer.eventLoopCount),
                 logger: logger,
-                headerTimeout: TimeAmount(settings.http.headerTimeout),
-                idleTimeout: TimeAmount(settings.http.idleTimeout),
+                limits: ConnectionLimits(settings.http),
+                access: settings.access,
                 respond: { await responder.respond(to: $0, on: $1, route: $2) }
             ),
             stalls: stalls
@@ -100,21 +103,36 @@ public final class Application: Sendable {
         self.lifecycle = lifecycle
         self.engine = engine
         self.server = server
+        self.tls = tls
         self.stalls = stalls
-        self.services = services
+        self.services = (tls.map { [$0] } ?? []) + services
         self.logger = logger
     }
 
-    /// Opens the port. From here on the probes are answered.
+    /// Opens the ports. From here on the probes are answered.
     ///
-    /// - Returns: the port, which the system has chosen if the setting is 0.
-    /// - Throws: the system's error when the address cannot be bound.
+    /// - Returns: the main port, which the system has chosen if the setting is 0.
+    /// - Throws: ``PortError`` when one of them cannot be opened.
     @discardableResult
-    public func open() async throws -> Int {
-        let port = try await self.server.open(host: self.settings.host, port: self.settings.port)
+    public func open() async throws(PortError) -> Int {
+        let management = self.settings.managementPort
+        let main = Endpoint(kind: .main, hasManagement: management != nil)
+        let port = try await self.open(self.settings.port, as: main, tls: self.tls)
+        if let management {
+            let port = try await self.open(management, as: Endpoint(kind: .management, hasManagement: true))
+            self.logger.notice("management on port \(port)")
+        }
         self.stalls.start()
         self.logger.notice("serving on port \(port)")
         return port
+    }
+
+    private func open(_ port: Int, as endpoint: Endpoint, tls: TLSIdentity? = nil) async throws(PortError) -> Int {
+        do {
+            return try await self.server.open(host: self.settings.host, port: port, as: endpoint, tls: tls)
+        } catch {
+            throw PortError(port: port, host: self.settings.host, cause: error)
+        }
     }
 
     /// Connects, migrates and serves, until the shutdown has cleaned up.

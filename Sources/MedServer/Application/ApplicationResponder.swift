@@ -53,6 +53,10 @@ struct ApplicationResponder: Sendable {
         switch error {
         case is RequestBodyIncomplete, is HTTPParserError:
             return Self.response(Failure(status: .badRequest, code: "bad_request"))
+        case is RequestBodyTooLarge:
+            return Self.response(Failure(status: .contentTooLarge, code: "body_too_large"))
+        case is RequestBodyTimedOut:
+            return Self.response(Failure(status: .requestTimeout, code: "request_timeout"))
         case is CancellationError where self.lifecycle.phase.isShuttingDown,
             LifecycleError.shuttingDown as LifecycleError:
             return Self.response(Failure(status: .serviceUnavailable, code: "shutting_down", retryAfter: 1))

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MedRuntime
 import NIOCore
 import Synchronization
 
@@ -22,15 +23,15 @@ final class ConnectionTable: Sendable {
     static let reserveSize = 128
 
     private let limit: Int
-    private let connections = Mutex<[ObjectIdentifier: HTTP1Connection]>([:])
+    private let connections = Mutex<[ObjectIdentifier: ServerConnection]>([:])
 
     init(limit: Int) { self.limit = limit }
 
     /// Enters a connection, and says what it may do. Makes room for it if it can; nil if there is none at all.
-    func add(_ new: HTTP1Connection) -> Admission? {
-        let (admission, victim) = self.connections.withLock { connections -> (Admission?, HTTP1Connection?) in
+    func add(_ new: ServerConnection) -> Admission? {
+        let (admission, victim) = self.connections.withLock { connections -> (Admission?, ServerConnection?) in
             var admission: Admission? = .normal
-            var victim: HTTP1Connection?
+            var victim: ServerConnection?
             if connections.count >= self.limit {
                 let isReserveFull = connections.count >= self.limit + Self.reserveSize
                 victim = Self.longestIdle(of: connections.values, sparesNewcomers: !isReserveFull)
@@ -49,11 +50,11 @@ final class ConnectionTable: Sendable {
     ///
     /// - Parameter sparesNewcomers: whether one whose first request may still be on its way is left alone.
     private static func longestIdle(
-        of connections: some Sequence<HTTP1Connection>,
+        of connections: some Sequence<ServerConnection>,
         sparesNewcomers: Bool
-    ) -> HTTP1Connection? {
+    ) -> ServerConnection? {
         let latest = sparesNewcomers ? NIODeadline.now().uptimeNanoseconds : .max
-        var oldest: (since: UInt64, connection: HTTP1Connection)?
+        var oldest: (since: UInt64, connection: ServerConnection)?
         for connection in connections {
             let since = connection.idleSince.load(ordering: .relaxed)
             if since > 0, since <= latest, since < oldest?.since ?? .max { oldest = (since, connection) }
@@ -61,7 +62,7 @@ final class ConnectionTable: Sendable {
         return oldest?.connection
     }
 
-    func remove(_ connection: HTTP1Connection) {
+    func remove(_ connection: ServerConnection) {
         _ = self.connections.withLock { $0.removeValue(forKey: ObjectIdentifier(connection)) }
     }
 
@@ -74,8 +75,8 @@ final class ConnectionTable: Sendable {
         return lost.count
     }
 
-    /// Closes every connection that waits for its next request.
-    func closeKept() {
-        for connection in self.connections.withLock({ Array($0.values) }) { connection.closeIfKept() }
+    /// Tells every connection that there is a new phase.
+    func entered(_ phase: Phase) {
+        for connection in self.connections.withLock({ Array($0.values) }) { connection.entered(phase) }
     }
 }

@@ -6,7 +6,7 @@ import MedRuntime
 import NIOCore
 import NIOHTTP1
 
-/// One request and its answer on a connection.
+/// One request and its answer, on an HTTP/1.1 connection or an HTTP/2 stream.
 final class Exchange: Work, @unchecked Sendable {
     // Unchecked: every `var` is touched on the connection's event loop alone.
 
@@ -32,13 +32,17 @@ final class Exchange: Work, @unchecked Sendable {
     let method: HTTPMethod
     let version: HTTPVersion
     /// Whether the client lets the connection go on after this.
-    let keepAlive: Bool
+    var keepAlive: Bool
     /// Whether a body follows the head, by what the head says.
     let hasBody: Bool
     /// Whether the client waits for a `100 Continue` before it sends the body.
     let expectsContinue: Bool
+    /// How much of its body has come, in bytes.
+    private(set) var bodySize = 0
+    /// How fast its body must come; nil if it has none.
+    var pace: BodyPace?
     /// The event loop of its connection.
-    var eventLoop: any EventLoop { self.connection.channel.eventLoop }
+    var eventLoop: any EventLoop { self.carrier.channel.eventLoop }
     /// The pattern of the route, known after routing.
     let route = EndpointPath()
 
@@ -51,14 +55,14 @@ final class Exchange: Work, @unchecked Sendable {
     var announcedClose = false
     var body: RequestBodyFeed?
     var task: Task<Void, Never>?
-    private let connection: HTTP1Connection
+    private let carrier: any ExchangeCarrier
 
     init(
         kind: Kind,
-        connection: HTTP1Connection,
+        carrier: any ExchangeCarrier,
         method: HTTPMethod,
         version: HTTPVersion,
-        keepAlive: Bool,
+        keepAlive: Bool = true,
         hasBody: Bool = false,
         expectsContinue: Bool = false,
         body: RequestBodyFeed? = nil
@@ -70,7 +74,25 @@ final class Exchange: Work, @unchecked Sendable {
         self.hasBody = hasBody
         self.expectsContinue = expectsContinue
         self.body = body
-        self.connection = connection
+        self.carrier = carrier
+    }
+
+    /// A part of its body came.
+    func receive(_ bytes: ByteBuffer, limit: Int) {
+        self.bodySize += bytes.readableBytes
+        self.pace?.receive(bytes.readableBytes, now: .now())
+        guard self.bodySize <= limit else { return self.failBody(RequestBodyTooLarge()) }
+        self.body?.append(bytes)
+    }
+
+    /// When the client's time to go on with the body is over.
+    var bodyDeadline: NIODeadline? { self.isRequestComplete ? nil : self.pace?.deadline }
+
+    /// There is no more of the body for the handler.
+    func failBody(_ error: any Error) {
+        self.body?.fail(error)
+        self.body = nil
+        self.pace = nil
     }
 
     /// Whether a shutdown waits for it.
@@ -87,7 +109,7 @@ final class Exchange: Work, @unchecked Sendable {
         Lifecycle.insideWork(self, starting: { _ = Task { task.cancel() } })
     }
 
-    func cancelWork() { self.connection.cancel(self) }
+    func cancelWork() { self.carrier.cancel(self) }
 
-    func loseWork(done: @escaping @Sendable () -> Void) { self.connection.lose(self, done: done) }
+    func loseWork(done: @escaping @Sendable () -> Void) { self.carrier.lose(self, done: done) }
 }

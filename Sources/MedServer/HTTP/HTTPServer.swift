@@ -6,42 +6,46 @@ import MedRuntime
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import Synchronization
 
 /// The listening socket is gone although nobody closed it.
 struct ListenerClosed: Error {}
 
-/// The listening socket. It is opened first and closed by the exit alone, so that connections are accepted all the time.
+/// The listening sockets. They are opened first and closed by the exit alone, so that connections are accepted all the time.
 final class HTTPServer: Sendable {
-    /// The longest request line, in bytes.
-    static let maxLineSize = 16 * 1024
-    /// The most that all header fields of a request may have, in bytes.
-    static let maxHeaderSize = 64 * 1024
-
     /// Half the cores: the handlers, on the task pool, need the others (docs/decisions/0004-event-loops.md).
     static let eventLoopCount = max(1, System.coreCount / 2)
 
-    private struct State {
-        var listener: (any Channel)?
+    /// A port that is open.
+    private struct Listener {
+        var channel: any Channel
         var standIn: StandInListener?
+    }
+
+    private struct State {
+        var listeners: [Listener] = []
         var hasLostLoop = false
         var isStalled = false
     }
 
-    private let shared: HTTP1Connection.Shared
+    private let shared: ServerShared
     private let stalls: StallWatch
     private let state = Mutex(State())
 
-    init(shared: HTTP1Connection.Shared, stalls: StallWatch) {
+    init(shared: ServerShared, stalls: StallWatch) {
         self.shared = shared
         self.stalls = stalls
         shared.loops.watch(by: stalls)
     }
 
-    /// Opens the port and begins to answer.
+    /// Opens a port and begins to answer on it.
     ///
+    /// - Parameters:
+    ///   - endpoint: what is answered there.
+    ///   - tls: with what it speaks TLS; nil if it speaks plain HTTP.
     /// - Returns: the port, which the system has chosen if `port` is 0.
-    func open(host: String, port: Int) async throws -> Int {
+    func open(host: String, port: Int, as endpoint: Endpoint, tls: TLSIdentity? = nil) async throws -> Int {
         let shared = self.shared
         let channel = try await ServerBootstrap(group: shared.loops.group)
             .serverChannelOption(.backlog, value: 4096)
@@ -50,7 +54,13 @@ final class HTTPServer: Sendable {
             // What one read brings is parsed as a whole; this bounds how many requests that can be.
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try Self.setUp(channel, shared: shared) }
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls.context)) }
+                    try pipeline.addHandler(
+                        ServerConnection(channel: channel, shared: shared, endpoint: endpoint, isSecure: tls != nil)
+                    )
+                }
             }
             .bind(host: host, port: port)
             .get()
@@ -59,30 +69,13 @@ final class HTTPServer: Sendable {
             try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
         }.get()
         let standIn = try descriptor.map {
-            try StandInListener(listening: $0, answer: StandInAnswers(shared: shared).answer)
+            try StandInListener(
+                listening: $0,
+                answer: StandInAnswers(shared: shared, endpoint: endpoint).answer
+            )
         }
-        self.state.withLock { state in
-            state.listener = channel
-            state.standIn = standIn
-        }
+        self.state.withLock { $0.listeners.append(Listener(channel: channel, standIn: standIn)) }
         return channel.localAddress?.port ?? port
-    }
-
-    private static func setUp(_ channel: any Channel, shared: HTTP1Connection.Shared) throws {
-        var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = Self.maxHeaderSize
-        limits.maxHeaderListSize = Self.maxHeaderSize
-        // The shortest field is `a:`, CR, LF: the size is the limit, not the number.
-        limits.maxHeaderFieldCount = Self.maxHeaderSize / 4
-        let connection = HTTP1Connection(channel: channel, shared: shared)
-        try channel.pipeline.syncOperations.addHandlers(
-            ByteTap(connection: connection),
-            HTTPResponseEncoder(),
-            ByteToMessageHandler(
-                HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits)
-            ),
-            connection
-        )
     }
 
     /// Lets every event loop come round twice, so that what has reached the sockets by now is read and answered.
@@ -94,7 +87,7 @@ final class HTTPServer: Sendable {
 
     /// Does what a phase asks of connections.
     func entered(_ phase: Phase) {
-        if phase == .finishing { self.shared.table.closeKept() }
+        self.shared.table.entered(phase)
     }
 
     // MARK: - Event loops that do not work
@@ -123,8 +116,10 @@ final class HTTPServer: Sendable {
             change(&state)
             let isNeeded = state.hasLostLoop || state.isStalled
             // A loop that accepts could hand a connection to one that does not work.
-            state.listener?.setOption(.autoRead, value: !isNeeded).whenComplete { _ in }
-            if isNeeded { state.standIn?.activate() } else { state.standIn?.deactivate() }
+            for listener in state.listeners {
+                listener.channel.setOption(.autoRead, value: !isNeeded).whenComplete { _ in }
+                if isNeeded { listener.standIn?.activate() } else { listener.standIn?.deactivate() }
+            }
         }
     }
 }

@@ -9,6 +9,9 @@ enum ProbeRoute {
     case ready
     case health
 
+    /// Whether it says more than yes or no.
+    var isDetailed: Bool { self == .health }
+
     /// The probe that a request target names, query or not, as a path or as a whole URL (RFC 9112 §3.2.2).
     init?(target: String) {
         var path = target.utf8[...]

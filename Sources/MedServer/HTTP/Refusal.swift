@@ -6,6 +6,8 @@ import NIOHTTP1
 /// An answer that the connection gives by itself, because the request never reaches the application.
 enum Refusal {
     case badRequest
+    case notFound
+    case bodyTooLarge
     case uriTooLong
     case headersTooLarge
     case requestTimeout
@@ -17,6 +19,8 @@ enum Refusal {
     var status: HTTPResponseStatus {
         switch self {
         case .badRequest: .badRequest
+        case .notFound: .notFound
+        case .bodyTooLarge: .payloadTooLarge
         case .uriTooLong: .uriTooLong
         case .headersTooLarge: .requestHeaderFieldsTooLarge
         case .requestTimeout: .requestTimeout
@@ -29,6 +33,8 @@ enum Refusal {
     var code: String {
         switch self {
         case .badRequest: "bad_request"
+        case .notFound: "not_found"
+        case .bodyTooLarge: "body_too_large"
         case .uriTooLong: "uri_too_long"
         case .headersTooLarge: "headers_too_large"
         case .requestTimeout: "request_timeout"

@@ -53,3 +53,9 @@ struct RequestBodyFeed {
 
 /// The client left, or the connection broke, before the whole body had come.
 struct RequestBodyIncomplete: Error {}
+
+/// The body has more bytes than the server takes.
+struct RequestBodyTooLarge: Error {}
+
+/// The client did not go on with the body in time.
+struct RequestBodyTimedOut: Error {}

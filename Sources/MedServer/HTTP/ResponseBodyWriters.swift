@@ -25,14 +25,14 @@ final class CollectingWriter: ResponseBodyWriter {
 ///
 /// It does not look at task cancellation: a handler that goes on after it was cancelled may still finish its answer.
 struct StreamingWriter: ResponseBodyWriter {
-    let connection: HTTP1Connection
+    let carrier: any ExchangeCarrier
     let exchange: Exchange
 
     func write(_ buffer: ByteBuffer) async throws {
-        try await self.connection.writeBody(buffer, of: self.exchange).get()
+        try await self.carrier.writeBody(buffer, of: self.exchange).get()
     }
 
     consuming func finish(_ trailingHeaders: HTTPFields?) async throws {
-        try await self.connection.endBody(of: self.exchange).get()
+        try await self.carrier.endBody(of: self.exchange).get()
     }
 }

@@ -7,14 +7,15 @@ import NIOHTTP1
 
 /// What the stand-in answers: the probes as always, and to everything else that it cannot be had here.
 struct StandInAnswers: Sendable {
-    let shared: HTTP1Connection.Shared
+    let shared: ServerShared
+    let endpoint: Endpoint
 
     @Sendable func answer(
         method: String,
         target: String
     ) -> (status: Int, headers: [(String, String)], body: [UInt8]) {
         var headers = [("Date", self.shared.date.value), ("Content-Type", "application/json; charset=utf-8")]
-        guard let probe = ProbeRoute(target: target) else {
+        guard let probe = ProbeRoute(target: target), self.endpoint.answers(probe) else {
             let refusal = self.shared.lifecycle.phase.isShuttingDown ? Refusal.shuttingDown : .stalled
             if let seconds = refusal.retryAfter { headers.append(("Retry-After", String(seconds))) }
             return (Int(refusal.status.code), headers, Array(ErrorBody.json(refusal.code).readableBytesView))

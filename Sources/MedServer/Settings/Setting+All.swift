@@ -7,13 +7,16 @@ import MedTelemetry
 extension Setting {
     /// Every setting, in the order in which people meet them.
     public static let all: [Setting] = [
-        .appEnvironment, .port, .host,
+        .appEnvironment, .port, .host, .managementPort,
+        .tlsCertificateFile, .tlsKeyFile, .tlsClientCAFile, .tlsClientCertificate,
+        .healthAllow, .trustedProxies,
         .databaseURL, .databaseMigrate,
         .phiEncryptionKey, .phiEncryption,
         .stateDirectory,
         .logLevel, .logFormat,
         .drainDelay, .grace, .deadline,
-        .headerTimeout, .idleTimeout, .maxConnections,
+        .headerTimeout, .idleTimeout, .bodyTimeout,
+        .maxConnections, .maxRequestsPerConnection, .maxHeaderBytes, .maxBodyBytes,
         .liveStall, .traps,
         .drillRoutes, .drillStart,
     ]
@@ -32,6 +35,43 @@ extension Setting {
         "host", "HOST", .text("an IP address or a host name, without a port"),
         default: .fixed("0.0.0.0"),
         meaning: "The address to listen on; :: is every address of both families."
+    )
+    static let managementPort = Setting(
+        "management.port", "MANAGEMENT_PORT", .wholeNumber(0...65535),
+        default: .dependent("none: the main port answers everything"),
+        meaning:
+            "A port for probes alone, without TLS; /health, /metrics and /status are there only. 0 takes a free one."
+    )
+    static let tlsCertificateFile = Setting(
+        "tls.certificateFile", "TLS_CERTIFICATE_FILE", .text("the path of a PEM file"),
+        default: .dependent("none: the port does not speak TLS"),
+        meaning: "The certificate and those that vouch for it; read again on SIGHUP and when it changes."
+    )
+    static let tlsKeyFile = Setting(
+        "tls.keyFile", "TLS_KEY_FILE", .text("the path of a PEM file"),
+        default: .dependent("none"),
+        meaning: "The private key of the certificate, without a passphrase."
+    )
+    static let tlsClientCAFile = Setting(
+        "tls.clientCaFile", "TLS_CLIENT_CA_FILE", .text("the path of a PEM file"),
+        default: .dependent("none: clients are not asked for a certificate"),
+        meaning: "The authorities that must have signed a client's certificate."
+    )
+    static let tlsClientCertificate = Setting(
+        "tls.clientCertificate", "TLS_CLIENT_CERTIFICATE",
+        .oneOf(Settings.TLS.ClientCertificate.allCases.map(\.rawValue)),
+        default: .fixed("optional"),
+        meaning: "Whether a client may do without a certificate, where there is a TLS_CLIENT_CA_FILE."
+    )
+    static let healthAllow = Setting(
+        "health.allow", "HEALTH_ALLOW", .text(AddressRange.rule),
+        default: .dependent("everybody"),
+        meaning: "Who gets /health, /metrics and /status; for others there are no such pages."
+    )
+    static let trustedProxies = Setting(
+        "trusted.proxies", "TRUSTED_PROXIES", .text(AddressRange.rule),
+        default: .dependent("none"),
+        meaning: "Whose Forwarded and X-Forwarded-For say who the client is."
     )
     static let databaseURL = Setting(
         "database.url", "DATABASE_URL", .text("sqlite:PATH"),
@@ -94,6 +134,26 @@ extension Setting {
         "http.idleTimeoutSeconds", "HTTP_IDLE_TIMEOUT_SECONDS", .seconds(.milliseconds(100) ... .seconds(86400)),
         default: .fixed("75"),
         meaning: "How long a connection may wait for its next request; above the load balancer's own limit."
+    )
+    static let bodyTimeout = Setting(
+        "http.bodyTimeoutSeconds", "HTTP_BODY_TIMEOUT_SECONDS", .seconds(.milliseconds(100) ... .seconds(3600)),
+        default: .fixed("30"),
+        meaning: "How long a client may neither send a byte of a body nor take one of an answer."
+    )
+    static let maxRequestsPerConnection = Setting(
+        "http.maxRequestsPerConnection", "HTTP_MAX_REQUESTS_PER_CONNECTION", .wholeNumber(0...1_000_000_000),
+        default: .fixed("0"),
+        meaning: "After how many requests a connection is ended, so that clients spread over new replicas; 0 for never."
+    )
+    static let maxHeaderBytes = Setting(
+        "http.maxHeaderBytes", "HTTP_MAX_HEADER_BYTES", .wholeNumber(1024...1_048_576),
+        default: .fixed("65536"),
+        meaning: "The most that all header fields of a request may have; above it the answer is 431."
+    )
+    static let maxBodyBytes = Setting(
+        "http.maxBodyBytes", "HTTP_MAX_BODY_BYTES", .wholeNumber(0...1_099_511_627_776),
+        default: .fixed("10485760"),
+        meaning: "The most that the body of a request may have; above it the answer is 413."
     )
     static let maxConnections = Setting(
         "http.maxConnections", "HTTP_MAX_CONNECTIONS", .wholeNumber(1...1_000_000),

@@ -17,10 +17,32 @@ extension Settings {
         /// - Key: `http.maxConnections`. Default: 8192.
         public var maxConnections: Int
 
+        /// How long a client may neither send a byte of a body nor take one of an answer.
+        ///
+        /// - Key: `http.bodyTimeoutSeconds`. Default: 30 seconds. The answer is 408, or the connection is closed.
+        public var bodyTimeout: Duration
+        /// How many requests a connection may carry.
+        ///
+        /// - Key: `http.maxRequestsPerConnection`. Default: 0, which is nil: as many as the client likes.
+        public var maxRequestsPerConnection: Int?
+        /// The most that all header fields of a request may have, in bytes.
+        ///
+        /// - Key: `http.maxHeaderBytes`. Default: 65536.
+        public var maxHeaderBytes: Int
+        /// The most that the body of a request may have, in bytes.
+        ///
+        /// - Key: `http.maxBodyBytes`. Default: 10485760, which is 10 MiB.
+        public var maxBodyBytes: Int
+
         init(reader: inout SettingsReader) {
             self.headerTimeout = reader.seconds(.headerTimeout)
             self.idleTimeout = reader.seconds(.idleTimeout)
+            self.bodyTimeout = reader.seconds(.bodyTimeout)
             self.maxConnections = reader.wholeNumber(.maxConnections)
+            let requests = reader.wholeNumber(.maxRequestsPerConnection)
+            self.maxRequestsPerConnection = requests == 0 ? nil : requests
+            self.maxHeaderBytes = reader.wholeNumber(.maxHeaderBytes)
+            self.maxBodyBytes = reader.wholeNumber(.maxBodyBytes)
         }
     }
 }

@@ -24,6 +24,14 @@ public struct Settings: Sendable, Equatable {
     ///
     /// - Key: `host`. Default: `0.0.0.0`. `::` takes connections of both families.
     public var host: String
+    /// The port for probes alone, if there is one.
+    ///
+    /// - Key: `management.port`. Default: none. With 0 the system picks a free one.
+    public var managementPort: Int?
+    /// The files for TLS on the main port; without them it speaks plain HTTP.
+    public var tls: TLS?
+    /// Whom the server believes, and whom it shows how it is.
+    var access: Access
     /// Where and how data is stored.
     public var database: Database
     /// How PHI is protected.
@@ -65,6 +73,9 @@ public struct Settings: Sendable, Equatable {
         self.environment = reader.choice(.appEnvironment)
         self.port = reader.wholeNumber(.port)
         self.host = Self.host(reader: &reader)
+        self.managementPort = Self.managementPort(reader: &reader, port: self.port)
+        self.tls = TLS.read(from: &reader)
+        self.access = Access(reader: &reader)
         self.database = Database(reader: &reader, environment: self.environment)
         self.encryption = Encryption(reader: &reader, environment: self.environment)
         self.stateDirectory = reader.value(.stateDirectory) { $0 }
@@ -75,6 +86,14 @@ public struct Settings: Sendable, Equatable {
         self.containsTraps = reader.isOn(.traps)
         self.drill = Drill(reader: &reader, environment: self.environment)
         self.inForce = try reader.finish()
+    }
+
+    private static func managementPort(reader: inout SettingsReader, port: Int) -> Int? {
+        let management = reader.optionalWholeNumber(.managementPort)
+        if let management, management != 0, management == port, reader.areSound(.port) {
+            reader.refuse(.managementPort, "it must be another one than port")
+        }
+        return management
     }
 
     private static func host(reader: inout SettingsReader) -> String {

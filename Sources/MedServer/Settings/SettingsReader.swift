@@ -82,12 +82,17 @@ struct SettingsReader {
     }
 
     mutating func wholeNumber(_ setting: Setting) -> Int {
-        self.value(setting) { (text) throws(Refusal) in
-            guard case .wholeNumber(let range) = setting.rule, let number = SettingText.wholeNumber(text),
-                range ~= number
-            else { throw Refusal(setting.rule) }
-            return number
-        }
+        self.value(setting) { (text) throws(Refusal) in try Self.wholeNumber(text, for: setting) }
+    }
+
+    mutating func optionalWholeNumber(_ setting: Setting) -> Int? {
+        self.optionalValue(setting) { (text) throws(Refusal) in try Self.wholeNumber(text, for: setting) }
+    }
+
+    private static func wholeNumber(_ text: String, for setting: Setting) throws(Refusal) -> Int {
+        guard case .wholeNumber(let range) = setting.rule, let number = SettingText.wholeNumber(text), range ~= number
+        else { throw Refusal(setting.rule) }
+        return number
     }
 
     mutating func seconds(_ setting: Setting) -> Duration {

@@ -67,22 +67,25 @@ struct Serve: AsyncParsableCommand {
                 logger.error("Traps are not contained", metadata: ["error.message": "\(error)"])
             }
         }
+        let tls = try settings.tlsIdentity(logger: logger)
+        if let tls { stop.onHangUp { tls.reload() } }
         let application = Application(
             settings: settings,
             key: key,
             database: settings.makeDatabase(logger: logger),
+            tls: tls,
             lifecycle: lifecycle,
             startedAt: startedAt,
             logger: logger
         )
-        do {
+        do throws(PortError) {
             try await application.open()
         } catch {
             logger.critical(
-                "Port \(settings.port) of \(settings.host) cannot be opened",
+                "\(error)",
                 metadata: [
                     "error.message":
-                        "\(Self.reason(error)). Is something else listening there? Choose another with PORT or --port."
+                        "\(Self.reason(error.cause)). Is something else listening there? Choose another with PORT or --port."
                 ]
             )
             output.flush(timeout: .seconds(1))

@@ -51,6 +51,18 @@ import Testing
         "shutdown.deadlineSeconds": "9", "http.headerTimeoutSeconds": "1", "http.idleTimeoutSeconds": "1",
         "http.maxConnections": "1", "drill.routes": "on",
         "live.stallSeconds": "20", "medbuilder.traps": "off", "drill.start": "trap",
+        "management.port": "1", "tls.certificateFile": "c", "tls.keyFile": "k", "tls.clientCaFile": "a",
+        "tls.clientCertificate": "required", "health.allow": "10.0.0.0/8", "trusted.proxies": "10.0.0.1",
+        "http.bodyTimeoutSeconds": "1", "http.maxRequestsPerConnection": "1", "http.maxHeaderBytes": "2000",
+        "http.maxBodyBytes": "1",
+    ]
+
+    /// What a setting cannot be without, by environment names.
+    private static let companions = [
+        "tls.certificateFile": ["TLS_KEY_FILE": "k"],
+        "tls.keyFile": ["TLS_CERTIFICATE_FILE": "c"],
+        "tls.clientCaFile": ["TLS_CERTIFICATE_FILE": "c", "TLS_KEY_FILE": "k"],
+        "tls.clientCertificate": ["TLS_CERTIFICATE_FILE": "c", "TLS_KEY_FILE": "k", "TLS_CLIENT_CA_FILE": "a"],
     ]
 
     @Test(arguments: Setting.all.map(\.key))
@@ -62,10 +74,12 @@ import Testing
         }
 
         // The variable is looked up by swift-configuration, which derives its name from the key.
-        #expect(try row(SettingsFixture.load([setting.environmentName: value])).origin == .environment)
-        #expect(try row(SettingsFixture.load(file: "\(key): \(value)")).origin.text.hasSuffix("line 1"))
+        let others = Self.companions[key] ?? [:]
+        let environment = others.merging([setting.environmentName: value]) { $1 }
+        #expect(try row(SettingsFixture.load(environment)).origin == .environment)
+        #expect(try row(SettingsFixture.load(others, file: "\(key): \(value)")).origin.text.hasSuffix("line 1"))
         if !setting.isSecret {
-            let row = try row(SettingsFixture.load(arguments: [setting.option, value]))
+            let row = try row(SettingsFixture.load(others, arguments: [setting.option, value]))
             #expect(row.origin == .option)
             #expect(row.text == value)
         }

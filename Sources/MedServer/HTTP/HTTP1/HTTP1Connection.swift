@@ -25,24 +25,11 @@ import Synchronization
 /// handler runs in a task of its own, which the connection does not wait for (docs/decisions/0003-connection.md).
 /// Lingering: the output is closed first and what the client still sends is thrown away, because closing a socket
 /// with unread input resets it, and a reset destroys an answer that the client has not read yet.
-final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
-    // Unchecked: all state but the atomic is touched on the channel's event loop alone.
+final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCarrier, @unchecked Sendable {
+    // Unchecked: all state is touched on the channel's event loop alone.
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = Never
     typealias OutboundOut = HTTPServerResponsePart
-
-    /// What every connection of a server shares.
-    struct Shared: Sendable {
-        var probes: Probes
-        var lifecycle: Lifecycle
-        var table: ConnectionTable
-        var loops: EventLoops
-        var logger: Logger
-        var headerTimeout: TimeAmount
-        var idleTimeout: TimeAmount
-        var respond: @Sendable (Request, any Channel, EndpointPath) async -> Response
-        let date = DateHeader()
-    }
 
     private enum Reading {
         /// Between requests, or within a head; `began` is when its first byte came.
@@ -59,33 +46,27 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         case closed
     }
 
-    static let lingerTime = TimeAmount.seconds(1)
+    /// How many bytes of chunk framing are taken for a byte of a body; the smallest chunk needs six for one.
+    private static let framing = 16
     /// CR LF CR LF, which ends a head.
     private static let emptyLine: UInt32 = 0x0d0a_0d0a
-    /// A body up to this size leaves with the head in one write.
-    static let wholeBodyLimit = 64 * 1024
 
-    /// Nanoseconds of the moment since when no request is being answered; 0 while one is. A new connection counts as
-    /// idle only after a second, so that its first request can come before it makes room for another.
-    let idleSince = Atomic<UInt64>(0)
-    let channel: any Channel
-    /// The socket, for the day on which the event loop cannot close it; -1 if the channel has none.
-    let descriptor: NIOBSDSocket.Handle
-
-    private let shared: Shared
-    private var admission = ConnectionTable.Admission.normal
+    let connection: ServerConnection
     private var context: ChannelHandlerContext?
     private var state = State.open
     private var reading = Reading.head(began: nil)
     private var exchanges = CircularBuffer<Exchange>()
-    private var waitingSince = NIODeadline.now()
-    private var hasHadRequest = false
+    private var waitingSince: NIODeadline
+    private var requests = 0
     /// How long the request line is, as far as it has come; nil once its end was seen.
     private var lineLength: Int?
     private var isInputClosed = false
     private var isHoldingReads = false
     /// Answers that are written and that the socket has not taken yet.
     private var unflushedAnswers = 0
+    /// The bytes of the present body as they came, framing and all.
+    private var framedBytes = 0
+    private var untaken = UntakenAnswer()
     /// The exchange whose answer was given before the request had come.
     private var earlyAnswered: Exchange?
     /// Whether the last request had no body, so that its bytes ended with an empty line.
@@ -97,20 +78,35 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     private var needsFlush = false
     private var timer: (at: NIODeadline, task: Scheduled<Void>)?
 
-    init(channel: any Channel, shared: Shared) {
-        self.channel = channel
-        self.descriptor = (try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable { $0 }) ?? -1
-        self.shared = shared
-        self.idleSince.store((self.waitingSince + .seconds(1)).uptimeNanoseconds, ordering: .relaxed)
+    /// Has a connection speak HTTP/1.1 from here on.
+    static func add(to connection: ServerConnection) throws -> HTTP1Connection {
+        let new = HTTP1Connection(connection: connection)
+        let maxHeaderSize = connection.shared.limits.maxHeaderSize
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = maxHeaderSize
+        limits.maxHeaderListSize = maxHeaderSize
+        // The shortest field is `a:`, CR, LF: the size is the limit, not the number.
+        limits.maxHeaderFieldCount = maxHeaderSize / 4
+        try connection.channel.pipeline.syncOperations.addHandlers(
+            HTTPResponseEncoder(),
+            ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits)),
+            new
+        )
+        return new
     }
+
+    private init(connection: ServerConnection) {
+        self.connection = connection
+        self.waitingSince = connection.openedAt
+    }
+
+    var channel: any Channel { self.connection.channel }
 
     // MARK: - Channel events
 
     func handlerAdded(context: ChannelHandlerContext) {
-        guard let admission = self.shared.table.add(self) else { return context.close(promise: nil) }
         self.context = context
-        self.admission = admission
-        self.arm(at: self.waitingSince + self.shared.headerTimeout)
+        self.arm(at: self.waitingSince + self.shared.limits.headerTimeout)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { self.ended() }
@@ -128,7 +124,6 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         self.context = nil
         self.timer?.task.cancel()
         self.timer = nil
-        self.shared.table.remove(self)
         if let earlyAnswered { self.shared.lifecycle.work.end(earlyAnswered) }
         for exchange in self.exchanges {
             if !exchange.isRequestComplete { exchange.body?.fail(RequestBodyIncomplete()) }
@@ -145,9 +140,18 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         case .nothing:
             return false
         case .body:
+            self.framedBytes += bytes.readableBytes
             return true
         case .head(let began):
             if began == nil {
+                // RFC 9112 §2.2 lets an empty line pass before a head, and a CR means a line's end only with its LF.
+                if bytes.readableBytesView.starts(with: [UInt8(ascii: "\r")]),
+                    bytes.readableBytesView.dropFirst().first.map({ $0 != UInt8(ascii: "\n") }) ?? false
+                {
+                    self.refuse(.badRequest)
+                    self.pump(sawAllInput: true)
+                    return false
+                }
                 self.reading = .head(began: .now())
                 // Behind a body, the head may have begun in the read before: then its line is not counted from its start.
                 self.lineLength = self.lastRequestWasBare ? 0 : nil
@@ -157,7 +161,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             let end = view.firstIndex(of: UInt8(ascii: "\n"))
             let newLength = length + (end.map { $0 - view.startIndex } ?? view.count)
             self.lineLength = end == nil ? newLength : nil
-            guard newLength > HTTPServer.maxLineSize else { return true }
+            guard newLength > ConnectionLimits.maxLineSize else { return true }
             self.refuse(.uriTooLong)
             self.pump(sawAllInput: true)
             return false
@@ -170,12 +174,15 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         switch self.unwrapInboundIn(data) {
         case .head(let head):
             self.reading = .body
+            self.framedBytes = 0
             self.accept(head)
         case .body(let bytes):
-            self.exchanges.last?.body?.append(bytes)
-        case .end:
+            self.exchanges.last?.receive(bytes, limit: self.shared.limits.maxBodySize)
+        case .end(let trailers):
             self.reading = .head(began: nil)
             guard let exchange = self.exchanges.last else { return }
+            // The parser takes it for the head's, and would parse nothing after it.
+            if trailers?.contains(name: "connection") == true { exchange.keepAlive = false }
             exchange.isRequestComplete = true
             exchange.body?.finish()
             self.lastRequestWasBare = !exchange.hasBody
@@ -189,6 +196,14 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         if self.needsFlush {
             self.needsFlush = false
             self.context?.flush()
+            self.armForAnswer()
+        }
+        if case .body = self.reading {
+            if self.framedBytes > ConnectionLimits.maxLineSize + Self.framing * (self.exchanges.last?.bodySize ?? 0) {
+                self.exchanges.last?.failBody(RequestBodyIncomplete())
+                self.reading = .nothing
+            }
+            return self.armForBody()
         }
         guard case .head(let began) = self.reading else { return }
         if began == nil, self.lastRequestWasBare, self.lastBytes != Self.emptyLine {
@@ -196,7 +211,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             self.reading = .head(began: .now())
             self.lineLength = nil
         }
-        if case .head(let began?) = self.reading, self.isIdle { self.arm(at: began + self.shared.headerTimeout) }
+        if case .head(let began?) = self.reading, self.isIdle { self.arm(at: began + self.shared.limits.headerTimeout) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -238,6 +253,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     func read(context: ChannelHandlerContext) {
         if self.holdsReads {
             self.isHoldingReads = true
+            self.exchanges.last?.pace?.hold(now: .now())
         } else {
             context.read()
         }
@@ -262,14 +278,16 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     private func resumeReads() {
         guard self.isHoldingReads, !self.holdsReads else { return }
         self.isHoldingReads = false
+        self.exchanges.last?.pace?.resume(now: .now())
+        self.armForBody()
         self.context?.read()
     }
 
     // MARK: - Requests
 
     private func accept(_ head: HTTPRequestHead) {
-        self.hasHadRequest = true
-        self.idleSince.store(0, ordering: .relaxed)
+        self.requests += 1
+        self.connection.isBusy()
         let hasBody =
             head.headers.contains(name: "transfer-encoding")
             || head.headers.first(name: "content-length").map { $0 != "0" } ?? false
@@ -278,7 +296,6 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         guard
             codings.isEmpty || (codings.count == 1 && codings[0].lowercased() == "chunked" && head.version != .http1_0)
         else { return self.refuse(.badRequest) }
-        guard head.uri.utf8.count <= HTTPServer.maxLineSize else { return self.refuse(.uriTooLong) }
         // RFC 9112 §3.2: a request without exactly one Host is refused; HTTP/1.0 knew none.
         let hosts = head.headers["host"]
         guard hosts.count == 1 || (hosts.isEmpty && head.version == .http1_0) else { return self.refuse(.badRequest) }
@@ -286,50 +303,47 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         // The parser stops after a request that asks for another protocol, so nothing can follow it.
         let leavesHTTP = head.method == .CONNECT || head.headers.contains(name: "upgrade")
         let keepAlive = head.isKeepAlive && !leavesHTTP
-        if let probe = ProbeRoute(target: head.uri) {
+        switch self.connection.reception(of: head) {
+        case .refusal(let refusal):
+            self.refuse(refusal, to: head)
+        case .probe(let probe):
             let exchange = Exchange(
                 kind: .probe(probe),
-                connection: self,
+                carrier: self,
                 method: head.method,
                 version: head.version,
                 keepAlive: keepAlive,
                 hasBody: hasBody
             )
             self.exchanges.append(exchange)
-            return
+        case .application(let expectsContinue):
+            let body = hasBody ? RequestBodyFeed.make { self.onLoop { $0.bodyHasRoom() } } : nil
+            let exchange = Exchange(
+                kind: .application(head, body?.sequence),
+                carrier: self,
+                method: head.method,
+                version: head.version,
+                keepAlive: keepAlive,
+                hasBody: hasBody,
+                expectsContinue: expectsContinue,
+                body: body?.feed
+            )
+            if hasBody { exchange.pace = BodyPace(timeout: self.shared.limits.bodyTimeout, now: .now()) }
+            guard self.shared.lifecycle.work.admit(exchange) else { return self.refuse(.shuttingDown, to: head) }
+            self.exchanges.append(exchange)
         }
-        guard case .normal = self.admission else { return self.refuse(.tooManyConnections, to: head) }
-
-        var expectsContinue = false
-        if let expectation = head.headers.first(name: "expect") {
-            guard expectation.lowercased() == "100-continue" else { return self.refuse(.expectationFailed, to: head) }
-            expectsContinue = head.version != .http1_0
-        }
-        let body = hasBody ? RequestBodyFeed.make { self.onLoop { $0.bodyHasRoom() } } : nil
-        let exchange = Exchange(
-            kind: .application(head, body?.sequence),
-            connection: self,
-            method: head.method,
-            version: head.version,
-            keepAlive: keepAlive,
-            hasBody: hasBody,
-            expectsContinue: expectsContinue,
-            body: body?.feed
-        )
-        guard self.shared.lifecycle.work.admit(exchange) else { return self.refuse(.shuttingDown, to: head) }
-        self.exchanges.append(exchange)
     }
 
     /// Puts a refusal in line. Nothing after it is read.
     private func refuse(_ refusal: Refusal, to head: HTTPRequestHead? = nil) {
         let exchange = Exchange(
             kind: .refusal(refusal),
-            connection: self,
+            carrier: self,
             method: head?.method ?? .GET,
             version: head?.version ?? .http1_1,
             keepAlive: false
         )
-        self.idleSince.store(0, ordering: .relaxed)
+        self.connection.isBusy()
         // After a head that was understood, its end may be in the same read: then the connection need not linger.
         if head == nil { self.reading = .nothing }
         self.exchanges.append(exchange)
@@ -362,31 +376,11 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         }
     }
 
-    private func start(_ exchange: Exchange, head: HTTPRequestHead, body: RequestBodyFeed.Sequence?) {
-        let request: Request
-        do {
-            let body = body.map { RequestBody(asyncSequence: $0) } ?? RequestBody(buffer: ByteBuffer())
-            request = Request(head: try HTTPRequest(fast: head), body: body)
-        } catch {
-            self.shared.lifecycle.work.end(exchange)
-            return self.answer(exchange, refusal: .badRequest)
-        }
-        if exchange.expectsContinue, !exchange.isRequestComplete {
-            self.write(.head(HTTPResponseHead(version: .http1_1, status: .continue)))
-            self.flush()
-        }
-        exchange.task = Lifecycle.insideWork(
-            exchange,
-            starting: {
-                Task {
-                    let response = await self.shared.respond(request, self.channel, exchange.route)
-                    await self.send(response, for: exchange)
-                }
-            })
-        if exchange.isCancelled { exchange.cancelTask() }
+    func writeContinue() {
+        self.write(.head(HTTPResponseHead(version: .http1_1, status: .continue)))
+        self.flush()
     }
 
-    /// The shutdown's grace is over for this request.
     func cancel(_ exchange: Exchange) { self.onLoop { $0.endEarly(exchange) } }
 
     private func endEarly(_ exchange: Exchange) {
@@ -402,8 +396,6 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         if isStalled { self.context?.close(promise: nil) }
     }
 
-    /// The handler of this request has trapped: the client is told, and the connection ends. `done` is called when nothing
-    /// is left to do for the request.
     func lose(_ exchange: Exchange, done: @escaping @Sendable () -> Void) {
         // A lost loop closes its connections in its own way.
         guard !self.shared.loops.isLost(self.channel.eventLoop) else { return done() }
@@ -415,15 +407,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             defer { exchange.cancelTask() }
             guard let context = connection.context, exchange.response != .ended else { return done() }
             if exchange.response == .none {
-                let id = ErrorID.make()
-                connection.shared.logger.error(
-                    "Request failed",
-                    metadata: [
-                        "error.id": "\(id)", "error.type": "runtime trap",
-                        "http.request.method": "\(exchange.method.rawValue)", "http.route": "\(exchange.route.pattern)",
-                    ]
-                )
-                connection.finish(exchange, status: .internalServerError, headers: [:], error: "internal", id: id)
+                connection.answerLost(exchange)
             } else {
                 context.close(promise: nil)
                 done()
@@ -433,45 +417,8 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
 
     // MARK: - Answers
 
-    private func answer(_ exchange: Exchange, probe: ProbeRoute) {
-        var headers = HTTPHeaders()
-        headers.reserveCapacity(6)
-        guard exchange.method == .GET || exchange.method == .HEAD else {
-            headers.add(name: "Allow", value: "GET, HEAD")
-            headers.add(name: "Cache-Control", value: "no-store")
-            return self.finish(exchange, status: .methodNotAllowed, headers: headers, error: "method_not_allowed")
-        }
-        let answer = self.shared.probes.answer(to: probe)
-        headers.add(name: "Content-Type", value: "application/json; charset=utf-8")
-        headers.add(name: "Cache-Control", value: "no-store")
-        self.finish(
-            exchange,
-            status: HTTPResponseStatus(statusCode: answer.status),
-            headers: headers,
-            body: ByteBuffer(bytes: answer.body)
-        )
-    }
-
-    private func answer(_ exchange: Exchange, refusal: Refusal) {
-        var headers = HTTPHeaders()
-        if let seconds = refusal.retryAfter { headers.add(name: "Retry-After", value: String(seconds)) }
-        self.finish(exchange, status: refusal.status, headers: headers, error: refusal.code)
-    }
-
-    private func finish(
-        _ exchange: Exchange,
-        status: HTTPResponseStatus,
-        headers: HTTPHeaders,
-        error: String,
-        id: String? = nil
-    ) {
-        var headers = headers
-        headers.add(name: "Content-Type", value: "application/json; charset=utf-8")
-        self.finish(exchange, status: status, headers: headers, body: ErrorBody.json(error, id: id))
-    }
-
     /// Writes a whole answer.
-    private func finish(_ exchange: Exchange, status: HTTPResponseStatus, headers: HTTPHeaders, body: ByteBuffer) {
+    func finish(_ exchange: Exchange, status: HTTPResponseStatus, headers: HTTPHeaders, body: ByteBuffer) {
         let closes = self.closes(after: exchange)
         var headers = headers
         if !headers.contains(name: "content-length") {
@@ -500,6 +447,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         guard let context = self.context else { return }
         let promise = context.eventLoop.makePromise(of: Void.self)
         self.unflushedAnswers += 1
+        self.untaken.began(now: .now())
         if !exchange.isRequestComplete {
             // Until the client has stopped sending, a reset could destroy the answer: the exit waits for that.
             if !exchange.isWork { self.shared.lifecycle.work.begin(exchange) }
@@ -507,6 +455,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         }
         promise.futureResult.whenComplete { _ in
             self.unflushedAnswers -= 1
+            self.untaken.ended(now: .now())
             if exchange.isWork, exchange.isRequestComplete { self.shared.lifecycle.work.end(exchange) }
             if closes {
                 self.linger()
@@ -530,19 +479,19 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
 
     private func becomeIdle() {
         self.waitingSince = .now()
-        self.idleSince.store(self.waitingSince.uptimeNanoseconds, ordering: .relaxed)
-        self.arm(at: self.waitingSince + self.shared.idleTimeout)
+        self.connection.isIdle(since: self.waitingSince)
+        self.arm(at: self.waitingSince + self.shared.limits.idleTimeout)
         if self.isInputClosed {
             self.context?.close(promise: nil)
             return
         }
         // The grace may have begun while the client took its time with this answer.
-        if self.shared.lifecycle.phase.rawValue >= Phase.finishing.rawValue { self.endIfKept() }
+        self.entered(self.shared.lifecycle.phase)
     }
 
     /// In the last phase of a shutdown, a client has no more than a moment to take its answer.
     private func limitFlush(_ flushed: EventLoopFuture<Void>) {
-        let timer = flushed.eventLoop.assumeIsolated().scheduleTask(in: Self.lingerTime) {
+        let timer = flushed.eventLoop.assumeIsolated().scheduleTask(in: ConnectionLimits.lingerTime) {
             self.context?.close(promise: nil)
         }
         flushed.whenComplete { _ in timer.cancel() }
@@ -551,10 +500,16 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     /// Whether the connection ends with the answer to this exchange, as far as is known when its head is written.
     private func closes(after exchange: Exchange) -> Bool {
         if !exchange.keepAlive || !exchange.isRequestComplete { return true }
-        if case .reserve = self.admission { return true }
+        if case .reserve = self.connection.admission { return true }
         // What was parsed behind it was in flight as well, and is answered.
         guard self.exchanges.count == 1 else { return false }
-        return exchange.isLost || self.isInputClosed || self.shared.lifecycle.phase.isShuttingDown
+        if let limit = self.shared.limits.maxRequests, self.requests >= limit { return true }
+        return exchange.isLost || self.isInputClosed || self.endsSoon
+    }
+
+    /// Whether a shutdown asks clients to go elsewhere; the port for management stays as it is to the end.
+    private var endsSoon: Bool {
+        self.connection.endpoint.kind == .main && self.shared.lifecycle.phase.isShuttingDown
     }
 
     /// Gives up on what comes after the exchange that closes the connection.
@@ -570,7 +525,7 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
     private func linger() {
         guard case .open = self.state, let context = self.context else { return }
         if self.isInputClosed { return context.close(promise: nil) }
-        let until = NIODeadline.now() + Self.lingerTime
+        let until = NIODeadline.now() + ConnectionLimits.lingerTime
         self.state = .lingering(until: until)
         context.close(mode: .output, promise: nil)
         self.arm(at: until)
@@ -579,46 +534,23 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
 
     // MARK: - Answers of the application
 
-    /// Sends the application's answer. Called in the request's task.
-    private func send(_ response: Response, for exchange: Exchange) async {
-        let head = HTTPResponseHead(response.head)
-        if let length = response.body.contentLength, length <= Self.wholeBodyLimit {
-            let writer = CollectingWriter()
-            do {
-                if length > 0 { try await response.body.write(writer) }
-            } catch {
-                return self.onLoop { $0.abandon(exchange) }
-            }
-            let body = writer.bytes
-            return self.onLoop { $0.sendWhole(head, body, for: exchange) }
-        }
-        do {
-            try await self.beginBody(head, of: exchange).get()
-            if exchange.method == .HEAD {
-                try await self.endBody(of: exchange).get()
-            } else {
-                try await response.body.write(StreamingWriter(connection: self, exchange: exchange))
-            }
-            self.onLoop { if exchange.response != .ended { $0.abandon(exchange) } }
-        } catch {
-            self.onLoop { $0.abandon(exchange) }
+    func sendWhole(_ head: HTTPResponseHead, _ body: ByteBuffer, for exchange: Exchange) {
+        self.onLoop { connection in
+            guard !exchange.isLost else { return }
+            guard connection.context != nil else { return connection.shared.lifecycle.work.end(exchange) }
+            connection.finish(exchange, status: head.status, headers: head.headers, body: body)
         }
     }
 
-    private func sendWhole(_ head: HTTPResponseHead, _ body: ByteBuffer, for exchange: Exchange) {
-        guard !exchange.isLost else { return }
-        guard self.context != nil else { return self.shared.lifecycle.work.end(exchange) }
-        self.finish(exchange, status: head.status, headers: head.headers, body: body)
+    func abandon(_ exchange: Exchange) {
+        self.onLoop { connection in
+            guard !exchange.isLost, exchange.response != .ended else { return }
+            connection.shared.lifecycle.work.end(exchange)
+            connection.context?.close(promise: nil)
+        }
     }
 
-    /// The answer cannot be finished: the client sees that it is cut off.
-    private func abandon(_ exchange: Exchange) {
-        guard !exchange.isLost else { return }
-        self.shared.lifecycle.work.end(exchange)
-        if exchange.response != .ended { self.context?.close(promise: nil) }
-    }
-
-    private func beginBody(_ head: HTTPResponseHead, of exchange: Exchange) -> EventLoopFuture<Void> {
+    func beginBody(_ head: HTTPResponseHead, of exchange: Exchange) -> EventLoopFuture<Void> {
         self.channel.eventLoop.flatSubmit {
             guard let context = self.context, !exchange.isLost else { return self.gone }
             exchange.response = .streaming
@@ -631,17 +563,18 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         }
     }
 
-    /// Writes a part of a body. The future ends when the socket has taken it.
     func writeBody(_ bytes: ByteBuffer, of exchange: Exchange) -> EventLoopFuture<Void> {
         self.channel.eventLoop.flatSubmit {
             guard let context = self.context, !exchange.isLost else { return self.gone }
             let promise = context.eventLoop.makePromise(of: Void.self)
+            self.untaken.began(now: .now())
+            promise.futureResult.assumeIsolated().whenComplete { _ in self.untaken.ended(now: .now()) }
             context.writeAndFlush(self.wrapOutboundOut(.body(.byteBuffer(bytes))), promise: promise)
+            self.armForAnswer()
             return promise.futureResult
         }
     }
 
-    /// Ends a body.
     func endBody(of exchange: Exchange) -> EventLoopFuture<Void> {
         self.channel.eventLoop.flatSubmit {
             guard let context = self.context, !exchange.isLost else { return self.gone }
@@ -664,11 +597,8 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
             self.needsFlush = true
         } else {
             self.context?.flush()
+            self.armForAnswer()
         }
-    }
-
-    private func onLoop(_ body: @escaping @Sendable (HTTP1Connection) -> Void) {
-        self.channel.eventLoop.execute { body(self) }
     }
 
     // MARK: - Timeouts and endings
@@ -682,68 +612,75 @@ final class HTTP1Connection: ChannelDuplexHandler, @unchecked Sendable {
         self.timer = (deadline, task)
     }
 
+    private func armForBody() {
+        if let deadline = self.exchanges.last?.bodyDeadline { self.arm(at: deadline) }
+    }
+
+    /// Called after a flush, when most of what was written has left.
+    private func armForAnswer() {
+        if let since = self.untaken.since { self.arm(at: since + self.shared.limits.bodyTimeout) }
+    }
+
     private func timeIsUp() {
         self.timer = nil
-        let deadline: NIODeadline
-        switch (self.state, self.reading) {
-        case (.closed, _):
+        let now = NIODeadline.now()
+        switch self.state {
+        case .closed:
             return
-        case (.lingering(let until), _):
-            deadline = until
-        case (.open, .head(let began)) where self.isIdle:
-            if let began {
-                deadline = began + self.shared.headerTimeout
-            } else {
-                deadline =
-                    self.waitingSince + (self.hasHadRequest ? self.shared.idleTimeout : self.shared.headerTimeout)
-            }
-        case (.open, _):
-            // A request is being answered; the end of the answer arms the next timer.
+        case .lingering(let until):
+            if now < until { return self.arm(at: until) }
+            self.context?.close(promise: nil)
             return
+        case .open:
+            break
         }
-        guard NIODeadline.now() >= deadline else { return self.arm(at: deadline) }
-        if case .open = self.state, case .head(.some) = self.reading {
+        if case .head(let began) = self.reading, self.isIdle {
+            let limits = self.shared.limits
+            let deadline =
+                began.map { $0 + limits.headerTimeout }
+                ?? self.waitingSince + (self.requests > 0 ? limits.idleTimeout : limits.headerTimeout)
+            if now < deadline { return self.arm(at: deadline) }
+            guard began != nil else {
+                self.context?.close(promise: nil)
+                return
+            }
             self.refuse(.requestTimeout)
             self.pump(sawAllInput: true)
+            return
+        }
+        if let since = self.untaken.since {
+            let deadline = since + self.shared.limits.bodyTimeout
+            if now >= deadline, !self.untaken.hasMoved(in: self.channel, now: now) {
+                self.context?.close(promise: nil)
+                return
+            }
+            self.armForAnswer()
+        }
+        guard let exchange = self.exchanges.last, let deadline = exchange.bodyDeadline else { return }
+        if now < deadline { return self.arm(at: deadline) }
+        if exchange.response == .none {
+            exchange.failBody(RequestBodyTimedOut())
+            self.reading = .nothing
         } else {
             self.context?.close(promise: nil)
         }
+    }
+
+    func entered(_ phase: Phase) {
+        if phase.refusesWork, self.connection.endpoint.kind == .main { self.endIfKept() }
     }
 
     /// No request is accepted any more: closes a connection that waits for its next one.
     ///
     /// One that has not had any stays: its first request may be on its way, and is to get an answer. A next request may
     /// be on its way too, but a client must be ready to see a kept connection closed instead (RFC 9112 §9.3.1).
-    func closeIfKept() { self.onLoop { $0.endIfKept() } }
-
     private func endIfKept() {
-        guard self.isIdle, self.hasHadRequest, case .head(.none) = self.reading else { return }
+        guard self.isIdle, self.requests > 0, case .head(.none) = self.reading else { return }
         self.reading = .nothing
         self.linger()
     }
 
-    /// Closes the connection if nothing is being answered on it, even within a head.
-    func evict() {
-        self.onLoop { connection in
-            if connection.isIdle { connection.context?.close(promise: nil) }
-        }
-    }
-}
-
-extension HTTPRequest {
-    /// The request that a parsed head describes.
-    fileprivate init(fast head: HTTPRequestHead) throws {
-        guard head.uri.utf8.first == UInt8(ascii: "/") else {
-            // `*`, an absolute URL or an authority: rare, and worth a real URL parser.
-            self = try HTTPRequest(head, secure: false, splitCookie: false)
-            return
-        }
-        self.init(
-            method: try HTTPRequest.Method(head.method),
-            scheme: "http",
-            authority: head.headers.first(name: "host"),
-            path: head.uri,
-            headerFields: HTTPFields(head.headers, splitCookie: false)
-        )
+    func closeIfIdle() {
+        if self.isIdle { self.context?.close(promise: nil) }
     }
 }

@@ -1,0 +1,24 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is answered on a port.
+struct Endpoint: Sendable {
+    enum Kind: Sendable {
+        /// The port for everybody.
+        case main
+        /// The port for orchestrators, monitoring and people on call: probes alone. It is drained last.
+        case management
+    }
+
+    let kind: Kind
+    /// Whether the server has a port for management, which then alone shows how the server is.
+    let hasManagement: Bool
+
+    /// Whether this port answers a probe; where it does not, there is no such path.
+    func answers(_ probe: ProbeRoute) -> Bool {
+        switch probe {
+        case .live, .ready: true
+        case .health: self.kind == .management || !self.hasManagement
+        }
+    }
+}

@@ -1,0 +1,165 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+public import Logging
+import MedRuntime
+import NIOPosix
+import NIOSSL
+public import ServiceLifecycle
+import Synchronization
+
+/// The certificate, the private key and whom to believe, as they are on the disk, for connections to come.
+///
+/// New files are taken on without a restart; connections that are open keep what they began with. Files that cannot be
+/// used change nothing: the server goes on with what it has, and says so.
+public final class TLSIdentity: Service {
+    /// What NIOSSL needs for one handshake.
+    private struct Loaded {
+        var context: NIOSSLContext
+        var notAfter: Date
+        /// Of the files' contents, to see that they are others: a time or a size would miss some changes.
+        var hash: Int
+    }
+
+    /// How often the files are looked at.
+    static let interval = Duration.seconds(5)
+
+    private let files: Settings.TLS
+    private let logger: Logger
+    private let loaded: Mutex<Loaded>
+
+    /// Reads the files. It blocks, and is meant for the start of a process.
+    ///
+    /// - Throws: what is wrong, as a sentence for the operator.
+    public init(files: Settings.TLS, logger: Logger) throws(TLSIdentityError) {
+        self.files = files
+        self.logger = logger
+        self.loaded = Mutex(try Self.load(files, try Self.contents(of: files)))
+    }
+
+    /// For the next handshake.
+    var context: NIOSSLContext { self.loaded.withLock { $0.context } }
+
+    /// When the first certificate of the chain expires.
+    var notAfter: Date { self.loaded.withLock { $0.notAfter } }
+
+    /// Takes on what is in the files now, if it can be used. It blocks.
+    public func reload() {
+        do throws(TLSIdentityError) {
+            let contents = try Self.contents(of: self.files)
+            // What is wrong with these is said once.
+            self.loaded.withLock { $0.hash = contents.hashValue }
+            let new = try Self.load(self.files, contents)
+            self.loaded.withLock { $0 = new }
+            self.logger.notice(
+                "TLS certificate reloaded",
+                metadata: ["tls.server.not_after": "\(Timestamp(date: new.notAfter))"]
+            )
+        } catch {
+            self.logger.error(
+                "TLS certificate not reloaded, the old one stays", metadata: ["error.message": "\(error)"])
+        }
+    }
+
+    /// Reloads whenever a file has changed, until the shutdown.
+    public func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while (try? await Task.sleep(for: Self.interval)) != nil {
+                // Files can be on a file system that hangs.
+                try? await NIOThreadPool.singleton.runIfActive { self.reloadIfChanged() }
+            }
+        }
+    }
+
+    private func reloadIfChanged() {
+        // While one is being replaced there may be none.
+        guard let contents = try? Self.contents(of: self.files) else { return }
+        if contents.hashValue != self.loaded.withLock({ $0.hash }) { self.reload() }
+    }
+
+    private static func contents(of files: Settings.TLS) throws(TLSIdentityError) -> [[UInt8]] {
+        var contents: [[UInt8]] = []
+        for path in files.paths {
+            guard let data = FileManager.default.contents(atPath: path) else {
+                throw TLSIdentityError(.unreadable, "The file \"\(path)\" cannot be read.")
+            }
+            contents.append(Array(data))
+        }
+        return contents
+    }
+
+    private static func load(_ files: Settings.TLS, _ contents: [[UInt8]]) throws(TLSIdentityError) -> Loaded {
+        let chain: [NIOSSLCertificate]
+        do {
+            chain = try NIOSSLCertificate.fromPEMBytes(contents[0])
+        } catch {
+            throw TLSIdentityError(.certificate, "\"\(files.certificateFile)\" holds no certificates in PEM form.")
+        }
+        guard let first = chain.first else {
+            throw TLSIdentityError(.certificate, "\"\(files.certificateFile)\" holds no certificate.")
+        }
+        let key: NIOSSLPrivateKey
+        do {
+            key = try NIOSSLPrivateKey(bytes: contents[1], format: .pem)
+        } catch {
+            throw TLSIdentityError(.key, "\"\(files.keyFile)\" holds no private key in PEM form without a passphrase.")
+        }
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: chain.map { .certificate($0) },
+            privateKey: .privateKey(key)
+        )
+        // RFC 9325 §3.1.1: nothing older.
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["h2", "http/1.1"]
+        configuration.shutdownTimeout = ConnectionLimits.lingerTime
+        if let authorities = files.clientAuthorityFile {
+            do {
+                configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(contents[2]))
+            } catch {
+                throw TLSIdentityError(.authorities, "\"\(authorities)\" holds no certificates in PEM form.")
+            }
+            configuration.certificateVerification =
+                files.clientCertificate == .required ? .noHostnameVerification : .optionalVerification
+        }
+        do {
+            return Loaded(
+                context: try NIOSSLContext(configuration: configuration),
+                notAfter: Date(timeIntervalSince1970: TimeInterval(first.notValidAfter)),
+                hash: contents.hashValue
+            )
+        } catch {
+            throw TLSIdentityError(
+                .mismatch,
+                "The private key in \"\(files.keyFile)\" is not that of the first certificate in \"\(files.certificateFile)\"."
+            )
+        }
+    }
+}
+
+/// Why a certificate cannot be served.
+public struct TLSIdentityError: Error, CustomStringConvertible {
+    /// Which of the files.
+    public enum Code: Sendable {
+        /// One of them cannot be read.
+        case unreadable
+        /// The certificate.
+        case certificate
+        /// The private key.
+        case key
+        /// The authorities for clients.
+        case authorities
+        /// They do not belong together.
+        case mismatch
+    }
+
+    /// Branch on this.
+    public let code: Code
+    /// Tell the operator this: a sentence.
+    public let description: String
+
+    init(_ code: Code, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+}
