@@ -4,6 +4,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 
 /// Asks a server for one page, with one limit on the time for everything.
 public enum ProbeClient {
@@ -13,20 +14,29 @@ public enum ProbeClient {
         public var host: String
         /// The port.
         public var port: Int
+        /// Whether it speaks TLS.
+        public var isSecure: Bool
+        /// Whether its certificate must be one that this machine trusts, for this name. Not so for a server that is asked
+        /// on its own machine by an address.
+        public var verifiesCertificate: Bool
 
         /// Creates a target.
-        public init(host: String, port: Int) {
+        public init(host: String, port: Int, isSecure: Bool = false, verifiesCertificate: Bool = true) {
             self.host = host
             self.port = port
+            self.isSecure = isSecure
+            self.verifiesCertificate = verifiesCertificate
         }
 
-        /// Reads `http://HOST` or `http://HOST:PORT`, with or without a slash at the end; an IPv6 address in brackets.
+        /// Reads `http://HOST` or `https://HOST`, with or without `:PORT` and with or without a slash at the end; an IPv6
+        /// address in brackets.
         public init?(url: String) {
-            guard url.hasPrefix("http://") else { return nil }
-            var rest = url.dropFirst("http://".count)
+            let isSecure = url.hasPrefix("https://")
+            guard isSecure || url.hasPrefix("http://") else { return nil }
+            var rest = url.dropFirst(isSecure ? "https://".count : "http://".count)
             if rest.last == "/" { rest = rest.dropLast() }
             var host = rest
-            var port = 80
+            var port = isSecure ? 443 : 80
             if let colon = rest.lastIndex(of: ":"), !rest[colon...].contains("]") {
                 guard let number = Int(rest[rest.index(after: colon)...]), (1...65535).contains(number) else {
                     return nil
@@ -36,7 +46,12 @@ public enum ProbeClient {
             }
             if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
             guard !host.isEmpty, !host.contains(where: { "/?#@[]".contains($0) }) else { return nil }
-            self.init(host: String(host), port: port)
+            self.init(host: String(host), port: port, isSecure: isSecure)
+        }
+
+        /// Host and port as a URL and a `Host` field have them.
+        var authority: String {
+            self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
         }
     }
 
@@ -57,6 +72,7 @@ public enum ProbeClient {
     /// Sends a GET and waits for the whole answer, `timeout` at most.
     public static func ask(_ path: String, of target: Target, timeout: Duration) async throws(Failure) -> Answer {
         do {
+            let tls = target.isSecure ? try Self.context(for: target) : nil
             let group = MultiThreadedEventLoopGroup.singleton
             let answer = group.any().makePromise(of: Answer.self)
             let limit = TimeAmount(timeout)
@@ -65,18 +81,36 @@ public enum ProbeClient {
                 .connectTimeout(limit)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                        try channel.pipeline.syncOperations.addHandler(
-                            Handler(path: path, host: "\(target.host):\(target.port)", answer: answer)
-                        )
+                        let pipeline = channel.pipeline.syncOperations
+                        if let tls {
+                            // An address is no name that a client may send (RFC 6066 §3).
+                            let isName = (try? SocketAddress(ipAddress: target.host, port: 0)) == nil
+                            try pipeline.addHandler(
+                                NIOSSLClientHandler(context: tls, serverHostname: isName ? target.host : nil)
+                            )
+                        }
+                        try pipeline.addHTTPClientHandlers()
+                        try pipeline.addHandler(Handler(path: path, host: target.authority, answer: answer))
                     }
                 }
                 .connect(host: target.host, port: target.port)
                 .whenFailure { answer.fail($0) }
             return try await answer.futureResult.get()
+        } catch ChannelError.connectTimeout {
+            throw Failure(
+                description: "\(target.authority) gave no answer to \(path) within \(timeout.secondsText) seconds.")
+        } catch is NIOSSLError, is BoringSSLError, is NIOSSLExtraError {
+            throw Failure(description: "\(target.authority) could not be asked for \(path): TLS failed.")
         } catch {
-            throw Failure(description: "\(target.host):\(target.port) gave no answer to \(path) within \(timeout).")
+            throw Failure(description: "\(target.authority) could not be asked for \(path): nobody answers there.")
         }
+    }
+
+    private static func context(for target: Target) throws -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.minimumTLSVersion = .tlsv12
+        if !target.verifiesCertificate { configuration.certificateVerification = .none }
+        return try NIOSSLContext(configuration: configuration)
     }
 
     private final class Handler: ChannelInboundHandler {

@@ -20,7 +20,8 @@ struct Probe: AsyncParsableCommand {
     @Argument(help: "live, ready or health.")
     var probe: Name
 
-    @Option(help: "Where the server is. Default: http://127.0.0.1:$PORT.")
+    @Option(
+        help: "Where the server is. Default: on this machine, by MANAGEMENT_PORT, PORT, HOST and TLS_CERTIFICATE_FILE.")
     var url: String?
 
     func run() async throws {
@@ -29,20 +30,13 @@ struct Probe: AsyncParsableCommand {
         if let url = self.url {
             guard let parsed = ProbeClient.Target(url: url) else {
                 throw Complaint.exit(
-                    "--url is \"\(url)\"; it must be http://HOST or http://HOST:PORT, without a path.",
+                    "--url is \"\(url)\"; it must be http://HOST, https://HOST or either with :PORT, without a path.",
                     code: MedRuntime.ExitCode.usage
                 )
             }
             target = parsed
         } else {
-            let text = ProcessInfo.processInfo.environment["PORT"].flatMap { $0.isEmpty ? nil : $0 } ?? "5000"
-            guard let port = Int(text), (1...65535).contains(port) else {
-                throw Complaint.exit(
-                    "port is \"\(text)\" (from PORT); it must be a whole number from 1 to 65535 for a probe.",
-                    code: MedRuntime.ExitCode.configuration
-                )
-            }
-            target = ProbeClient.Target(host: "127.0.0.1", port: port)
+            target = try Self.local(environment: ProcessInfo.processInfo.environment)
         }
         let answer: ProbeClient.Answer
         do throws(ProbeClient.Failure) {
@@ -52,5 +46,23 @@ struct Probe: AsyncParsableCommand {
         }
         print(answer.body)
         guard answer.status == 200 else { throw ArgumentParser.ExitCode(1) }
+    }
+
+    /// The server that the same environment would start.
+    private static func local(environment: [String: String]) throws -> ProbeClient.Target {
+        let environment = environment.filter { !$0.value.isEmpty }
+        let management = environment["MANAGEMENT_PORT"]
+        let name = management == nil ? "PORT" : "MANAGEMENT_PORT"
+        let text = management ?? environment["PORT"] ?? "5000"
+        guard let port = Int(text), (1...65535).contains(port) else {
+            throw Complaint.exit(
+                "port is \"\(text)\" (from \(name)); it must be a whole number from 1 to 65535 for a probe.",
+                code: MedRuntime.ExitCode.configuration
+            )
+        }
+        let host = environment["HOST"].flatMap { ["0.0.0.0", "::"].contains($0) ? nil : $0 } ?? "127.0.0.1"
+        let isSecure = management == nil && environment["TLS_CERTIFICATE_FILE"] != nil
+        // Nobody is in between, and the certificate is for the name that others use.
+        return ProbeClient.Target(host: host, port: port, isSecure: isSecure, verifiesCertificate: false)
     }
 }

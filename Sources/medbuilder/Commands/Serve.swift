@@ -41,6 +41,8 @@ struct Serve: AsyncParsableCommand {
             )
         }
         let logger = Logger(label: "medbuilder")
+        let tls = try settings.tlsIdentity(logger: logger)
+        if let tls { stop.onHangUp { tls.reload() } }
         let note = ExitNote(folder: settings.stateDirectory, logger: logger)
         let lifecycle = Lifecycle(
             configuration: settings.shutdown,
@@ -67,8 +69,6 @@ struct Serve: AsyncParsableCommand {
                 logger.error("Traps are not contained", metadata: ["error.message": "\(error)"])
             }
         }
-        let tls = try settings.tlsIdentity(logger: logger)
-        if let tls { stop.onHangUp { tls.reload() } }
         let application = Application(
             settings: settings,
             key: key,

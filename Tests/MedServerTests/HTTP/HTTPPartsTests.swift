@@ -30,13 +30,16 @@ import Testing
         ("http://10.0.0.1:5000", ProbeClient.Target(host: "10.0.0.1", port: 5000)),
         ("http://[::1]:5001/", ProbeClient.Target(host: "::1", port: 5001)),
         ("http://[::1]", ProbeClient.Target(host: "::1", port: 80)),
+        ("https://localhost", ProbeClient.Target(host: "localhost", port: 443, isSecure: true)),
+        ("https://[::1]:5001", ProbeClient.Target(host: "::1", port: 5001, isSecure: true)),
     ])
     func `a probe's target is read from a URL`(url: String, target: ProbeClient.Target) {
         #expect(ProbeClient.Target(url: url) == target)
     }
 
     @Test(arguments: [
-        "", "localhost", "https://localhost", "http://", "http://:80", "http://localhost:0", "http://localhost:x",
+        "", "localhost", "ftp://localhost", "https://", "http://", "http://:80", "http://localhost:0",
+        "http://localhost:x",
         "http://localhost:65536", "http://localhost/live", "http://user@localhost", "http://localhost?x",
     ])
     func `what is no such URL is refused`(url: String) {
