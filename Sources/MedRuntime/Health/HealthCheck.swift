@@ -57,9 +57,12 @@ public struct HealthCheck: Sendable {
     public var componentType: String
     /// The routes that do not work while it is down, as patterns without values.
     public var affectedEndpoints: [String]
+    /// Whether the details of a failure may be shown in production too: each of them is then part of the contract with
+    /// whoever reads `/health`. Otherwise production shows the status alone.
+    public var detailsArePublic: Bool
     /// What the probes show before the first run.
     public var initial: HealthReport
-    /// What a run that gave no answer in time means.
+    /// What a run that gave no answer in time means. It must not be healthy.
     public var unanswered: HealthReport
     /// Asks the question. It must not block the thread that it runs on. An error that it throws means that it is down;
     /// the log has the error's type alone.
@@ -79,6 +82,7 @@ public struct HealthCheck: Sendable {
         observes: Observation = .responseTime,
         componentType: String = "component",
         affectedEndpoints: [String] = [],
+        detailsArePublic: Bool = false,
         initial: HealthReport,
         unanswered: HealthReport,
         run: @escaping @Sendable () async throws -> HealthReport
@@ -97,8 +101,62 @@ public struct HealthCheck: Sendable {
         self.observes = observes
         self.componentType = componentType
         self.affectedEndpoints = affectedEndpoints
+        self.detailsArePublic = detailsArePublic
         self.initial = initial
         self.unanswered = unanswered
         self.run = run
+    }
+}
+
+extension HealthCheck {
+    /// Creates a check that is up when `ping` returns and down when it throws:
+    ///
+    /// ```swift
+    /// try engine.register(HealthCheck("printer", interval: .seconds(30)) { try await printer.ping() })
+    /// ```
+    ///
+    /// Before the first answer it counts as degraded, and as not ready if it is required: nobody knows yet whether it works.
+    /// See the properties for what each value means.
+    public init(
+        _ name: String,
+        readiness: Readiness = .ignored,
+        interval: Duration = .seconds(10),
+        jitter: Double = 0.1,
+        timeout: Duration = .seconds(5),
+        failureThreshold: Int = 1,
+        successThreshold: Int = 1,
+        startUpGrace: Duration = .zero,
+        dependencies: [String] = [],
+        componentType: String = "component",
+        affectedEndpoints: [String] = [],
+        ping: @escaping @Sendable () async throws -> Void
+    ) {
+        self.init(
+            name,
+            readiness: readiness,
+            interval: interval,
+            jitter: jitter,
+            timeout: timeout,
+            failureThreshold: failureThreshold,
+            successThreshold: successThreshold,
+            startUpGrace: startUpGrace,
+            dependencies: dependencies,
+            componentType: componentType,
+            affectedEndpoints: affectedEndpoints,
+            initial: HealthReport(
+                status: .degraded,
+                details: [("status", .string("starting"))],
+                reason: "It has not answered yet.",
+                summary: "It has not answered yet."
+            ),
+            unanswered: HealthReport(
+                status: .unhealthy,
+                reason: "It did not answer in time.",
+                summary: "It did not answer in time."
+            )
+        ) {
+            try await ping()
+            return HealthReport(status: .healthy)
+        }
     }
 }
