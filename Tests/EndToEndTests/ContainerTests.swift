@@ -95,7 +95,7 @@ struct ContainerTests {
         let process = try #require(container.processOne(of: server))
         try await server.process.end()
         try await container.remove()
-        #expect(kill(process, 0) != 0)
+        try await eventually("process 1 is gone") { kill(process, 0) != 0 }
         #expect(container.traces == [])
     }
 }

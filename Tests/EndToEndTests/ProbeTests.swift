@@ -37,7 +37,10 @@ import Testing
             + #""checks":\{"database":\{"status":"connected","responseTime":\d+\},"#
             + #""encryption":\{"enabled":\#(flags),"keyValid":true,"testPassed":true,"#
             + #""algorithm":"aes-256-gcm","keyLength":32,"environment":"development"\},"#
-            + #""memory":\{"used":\d+,"total":\d+,"percentage":\d+\}\},"environment":"development"\}"#
+            + #""memory":\{"used":\d+,"total":\d+,"percentage":\d+\},"#
+            + #""diskSpace":\{"used":\d+,"total":\d+,"percentage":\d+,"inodePercentage":(\d+|null)\},"#
+            + #""fileDescriptors":\{"used":\d+,"total":\d+,"percentage":\d+\},"clock":\{"jump":0\}\},"#
+            + #""environment":"development"\}"#
         #expect(try matches(answer.text, pattern), "\(answer)")
         let json = try answer.json
         let percentage = try #require(json.value(at: "checks.memory.percentage")?.integer)
@@ -55,6 +58,11 @@ import Testing
                 "checks.encryption.testPassed", "checks.encryption.algorithm", "checks.encryption.keyLength",
                 "checks.encryption.environment",
                 "checks.memory", "checks.memory.used", "checks.memory.total", "checks.memory.percentage",
+                "checks.diskSpace", "checks.diskSpace.used", "checks.diskSpace.total", "checks.diskSpace.percentage",
+                "checks.diskSpace.inodePercentage",
+                "checks.fileDescriptors", "checks.fileDescriptors.used", "checks.fileDescriptors.total",
+                "checks.fileDescriptors.percentage",
+                "checks.clock", "checks.clock.jump",
                 "environment",
             ]
         )

@@ -20,10 +20,12 @@ public final class Application: Sendable {
     private let settings: Settings
     private let database: any Database
     private let lifecycle: Lifecycle
-    private let engine: HealthEngine
+    /// Runs the checks; more can be registered and removed at any time.
+    public let health: HealthEngine
     private let server: HTTPServer
     private let tls: TLSIdentity?
     private let stalls: StallWatch
+    private let progress: StartUpProgress
     private let services: [any Service]
     private let logger: Logger
 
@@ -35,6 +37,8 @@ public final class Application: Sendable {
     ///   - database: where data is kept. It is closed in the clean-up.
     ///   - tls: with what the main port speaks TLS; nil for plain HTTP.
     ///   - lifecycle: decides what is accepted and when the process ends.
+    ///   - checks: of the application, besides the built-in ones. A mistake in them traps; see ``HealthEngine``.
+    ///   - groups: of checks, each under `/health/NAME`.
     ///   - services: run beside the server, ended in reverse order before the database is closed. One that ends by
     ///     itself begins a shutdown.
     ///   - startedAt: when the process started, for `uptime`.
@@ -45,21 +49,30 @@ public final class Application: Sendable {
         database: any Database,
         tls: TLSIdentity? = nil,
         lifecycle: Lifecycle,
+        checks: [HealthCheck] = [],
+        groups: [HealthGroup] = [],
         services: [any Service] = [],
         startedAt: SuspendingClock.Instant = .now,
         logger: Logger
     ) {
         let database = AccountedDatabase(base: database, lifecycle: lifecycle)
+        var builtIn: [HealthCheck] = [
+            .database(database),
+            .encryption(
+                key: key,
+                isKeySet: key != nil || settings.encryption.key != nil,
+                environment: settings.environment
+            ),
+            .memory(reader: MemoryUsageReader()),
+            .diskSpace(of: settings.foldersWrittenTo),
+            .fileDescriptors(),
+            .clock(),
+        ]
+        if let tls { builtIn.append(.certificate(of: tls)) }
         let engine = HealthEngine(
-            checks: [
-                .database(database),
-                .encryption(
-                    key: key,
-                    isKeySet: key != nil || settings.encryption.key != nil,
-                    environment: settings.environment
-                ),
-                .memory(reader: MemoryUsageReader()),
-            ],
+            checks: builtIn + checks,
+            groups: groups,
+            hidesReasons: settings.environment == .production,
             logger: logger
         )
         let stalls = StallWatch(limit: settings.liveStall, logger: logger)
@@ -73,7 +86,9 @@ public final class Application: Sendable {
             logger: logger
         )
         let router = Router(context: ServerRequestContext.self, options: .autoGenerateHeadEndpoints)
-        if settings.drill.routes { DrillRoutes(database: database, lifecycle: lifecycle).add(to: router) }
+        if settings.drill.routes {
+            DrillRoutes(database: database, lifecycle: lifecycle, engine: engine).add(to: router)
+        }
         let responder = ApplicationResponder(router: router.buildResponder(), lifecycle: lifecycle, logger: logger)
         let server = HTTPServer(
             shared: ServerShared(
@@ -101,7 +116,8 @@ public final class Application: Sendable {
         self.settings = settings
         self.database = database
         self.lifecycle = lifecycle
-        self.engine = engine
+        self.health = engine
+        self.progress = StartUpProgress(logger: logger)
         self.server = server
         self.tls = tls
         self.stalls = stalls
@@ -141,13 +157,27 @@ public final class Application: Sendable {
             database: self.database,
             migration: self.settings.database.migration,
             drill: self.settings.drill.start,
-            engine: self.engine,
+            engine: self.health,
             lifecycle: self.lifecycle,
+            progress: self.progress,
             logger: self.logger
         )
         // Registered before anything is opened; the last registered is done first.
         self.lifecycle.onCleanUp("connections") { await self.server.settle() }
         self.lifecycle.onCleanUp("database") { await self.database.close() }
-        await self.lifecycle.runUntilCleanedUp([self.engine, startUp] + self.services)
+        await self.lifecycle.runUntilCleanedUp([self.health, startUp] + self.services)
+    }
+}
+
+extension Settings {
+    /// The folders whose disks may not fill up.
+    fileprivate var foldersWrittenTo: [String] {
+        switch self.database.location {
+        case .sqlite(let path, _):
+            [
+                self.stateDirectory,
+                path.contains("/") ? String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) : ".",
+            ]
+        }
     }
 }

@@ -14,14 +14,18 @@ extension HealthCheck {
             interval: .seconds(1),
             // Interval and timeout together must be below the three intervals after which an answer is too old.
             timeout: .milliseconds(1500),
+            componentType: "datastore",
+            detailsArePublic: true,
             initial: HealthReport(
                 status: .degraded,
-                details: [("status", .string(DatabaseStatus.disconnected.rawValue)), ("responseTime", .null)]
+                details: [("status", .string(DatabaseStatus.disconnected.rawValue)), ("responseTime", .null)],
+                summary: "It has not been reached yet."
             ),
             unanswered: HealthReport(
                 status: .unhealthy,
                 details: [("status", .string(DatabaseStatus.error.rawValue)), ("responseTime", .null)],
-                reason: "The database did not answer in time."
+                reason: "The database did not answer in time.",
+                summary: "It did not answer in time."
             )
         ) {
             let check = await database.check()
@@ -31,7 +35,8 @@ extension HealthCheck {
                     ("status", .string(check.status.rawValue)),
                     ("responseTime", check.responseTime.map { .integer(Int($0 / .milliseconds(1))) } ?? .null),
                 ],
-                reason: check.problem?.description
+                reason: check.problem?.description,
+                summary: check.status.summary(of: check.problem)
             )
         }
     }
@@ -63,18 +68,21 @@ extension HealthCheck {
                     ("keyLength", .integer(CipherSelfTest.keyLength)),
                     ("environment", .string(environment.rawValue)),
                 ],
-                reason: reason
+                reason: reason,
+                summary: passed ? nil : "The self-test of the cipher failed."
             )
         }
         let initial = run()
         var unanswered = initial
         unanswered.status = .unhealthy
         unanswered.reason = "The cipher self-test did not end in time."
+        unanswered.summary = "The self-test of the cipher did not end in time."
         unanswered.details = unanswered.details.map { $0.name == "testPassed" ? ($0.name, .boolean(false)) : $0 }
         return HealthCheck(
             "encryption",
             readiness: .requiredUnlisted,
             interval: .seconds(30),
+            detailsArePublic: true,
             initial: initial,
             unanswered: unanswered,
             run: { run() }
@@ -93,24 +101,30 @@ extension HealthCheck {
                         ("total", .integer(usage.totalMiB)),
                         ("percentage", .integer(usage.percentage)),
                     ],
-                    reason: usage.percentage > 90 ? "More than 90 % of the memory is used." : nil
+                    reason: usage.percentage > 90 ? "More than 90 % of the memory is used." : nil,
+                    summary: usage.percentage > 90 ? "More than 90 % of the memory is used." : nil
                 )
             } catch {
                 return HealthReport(
                     status: .degraded,
                     details: [("used", .null), ("total", .null), ("percentage", .null)],
-                    reason: error.description
+                    reason: error.description,
+                    summary: "The memory usage could not be read."
                 )
             }
         }
         return HealthCheck(
             "memory",
             interval: .seconds(5),
+            observes: HealthCheck.Observation(measurement: "utilization", unit: "percent", detail: "percentage"),
+            componentType: "system",
+            detailsArePublic: true,
             initial: run(),
             unanswered: HealthReport(
                 status: .degraded,
                 details: [("used", .null), ("total", .null), ("percentage", .null)],
-                reason: "The memory usage could not be read in time."
+                reason: "The memory usage could not be read in time.",
+                summary: "The memory usage could not be read in time."
             ),
             run: { run() }
         )
@@ -124,6 +138,15 @@ extension DatabaseStatus {
         case .connected: .healthy
         case .disconnected: .degraded
         case .error: .unhealthy
+        }
+    }
+
+    /// Why, for people outside: the error's kind, and nothing of what it names.
+    fileprivate func summary(of problem: DatabaseError?) -> String? {
+        switch self {
+        case .connected: nil
+        case .disconnected: "It cannot be reached."
+        case .error: "It was reached, and it does not work: \(problem?.code.description ?? "the reason is unknown")."
         }
     }
 }

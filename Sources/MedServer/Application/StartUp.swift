@@ -18,6 +18,7 @@ struct StartUp: Service {
     let drill: Settings.Drill.Start
     let engine: HealthEngine
     let lifecycle: Lifecycle
+    let progress: StartUpProgress
     let logger: Logger
 
     /// Makes the database ready and says so; then there is nothing more to do until the shutdown.
@@ -36,7 +37,9 @@ struct StartUp: Service {
         var pause = Duration.milliseconds(50)
         while true {
             do throws(DatabaseError) {
+                self.progress.begin("database")
                 try await self.database.open()
+                self.progress.begin("schema")
                 switch self.migration {
                 case .auto:
                     let report = try await self.database.migrate()
@@ -51,8 +54,10 @@ struct StartUp: Service {
                 case .off:
                     try await self.database.verifySchema()
                 }
-                return await self.engine.runNow("database")
+                await self.engine.runNow("database")
+                return self.progress.finish()
             } catch {
+                self.progress.attemptFailed()
                 // The check has the reason, and the log gets it once, however often it is tried.
                 await self.engine.runNow("database")
             }

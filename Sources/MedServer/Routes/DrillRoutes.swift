@@ -22,6 +22,7 @@ struct DrillRoutes: Sendable {
 
     let database: any Database
     let lifecycle: Lifecycle
+    let engine: HealthEngine
 
     func add(to router: Router<ServerRequestContext>) {
         let drill = router.group("_drill")
@@ -42,6 +43,7 @@ struct DrillRoutes: Sendable {
             Self.json(.ok, #"{"crashed":false,"sum":\#(DrillCrash.overflowStack())}"#)
         }
         drill.get("block", use: self.block)
+        DrillChecks(engine: self.engine).add(to: drill)
     }
 
     @Sendable private func sleep(request: Request, context: ServerRequestContext) async throws -> Response {
@@ -191,7 +193,7 @@ struct DrillRoutes: Sendable {
         return number
     }
 
-    private static func json(_ status: HTTPResponse.Status, _ text: String) -> Response {
+    static func json(_ status: HTTPResponse.Status, _ text: String) -> Response {
         Response(
             status: status,
             headers: [.contentType: "application/json; charset=utf-8"],

@@ -6,14 +6,34 @@
 /// Descriptions name the database and the cure. They never contain a parameter or the content of a row, so they are safe to log.
 public struct DatabaseError: Error, Equatable, CustomStringConvertible {
     /// The kind of failure.
-    public struct Code: Hashable, Sendable {
-        private enum Value {
-            case notReachable, closed, cancelled
-            case locked, readOnly, full, corrupt, inputOutput
-            case notADatabase, foreignFile, isDirectory, cannotOpen, replaced
-            case newerSchema, olderSchema, changedMigration, invalidMigrations
-            case constraint, invalidStatement, transactionEnded, other
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        private enum Value: String {
+            case notReachable = "it is not reachable"
+            case closed = "it is not open"
+            case cancelled = "the work was called off"
+            case locked = "it is locked"
+            case readOnly = "it is read-only"
+            case full = "it is full"
+            case corrupt = "it is damaged"
+            case inputOutput = "reading or writing failed"
+            case notADatabase = "the file is no database"
+            case foreignFile = "the file belongs to another application"
+            case isDirectory = "the file is a folder"
+            case cannotOpen = "the file cannot be opened"
+            case replaced = "the file was deleted or replaced"
+            case newerSchema = "its schema is too new"
+            case olderSchema = "its schema is too old"
+            case changedMigration = "another migration was applied to it"
+            case invalidMigrations = "the migrations are no sequence"
+            case constraint = "a rule of the schema would be broken"
+            case invalidStatement = "the statement is not understood"
+            case transactionEnded = "the transaction is over"
+            case other = "the reason is unknown"
         }
+
+        /// The kind in words, without a name or a path: fit for people who look at the server from outside.
+        public var description: String { self.value.rawValue }
+
         private let value: Value
 
         /// The server cannot be reached, or the connection to it was lost.

@@ -20,6 +20,7 @@ extension HealthCheck {
             interval: interval,
             observes: Observation(measurement: "jump", unit: "s", detail: "jump"),
             componentType: "system",
+            detailsArePublic: true,
             initial: run(),
             unanswered: HealthReport(
                 status: .degraded,

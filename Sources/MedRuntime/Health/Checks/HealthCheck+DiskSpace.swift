@@ -23,6 +23,7 @@ extension HealthCheck {
             interval: interval,
             observes: Observation(measurement: "utilization", unit: "percent", detail: "percentage"),
             componentType: "system",
+            detailsArePublic: true,
             // Asking here could block the start-up.
             initial: HealthReport(status: .healthy, details: HealthReport.diskDetails(nil)),
             unanswered: HealthReport(

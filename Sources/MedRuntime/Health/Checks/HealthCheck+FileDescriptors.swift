@@ -17,6 +17,7 @@ extension HealthCheck {
             interval: interval,
             observes: Observation(measurement: "utilization", unit: "percent", detail: "percentage"),
             componentType: "system",
+            detailsArePublic: true,
             initial: HealthReport(status: .healthy, details: HealthReport.descriptorDetails(nil)),
             unanswered: HealthReport(.failure(.unanswered))
         ) {

@@ -185,8 +185,8 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
             if trailers?.contains(name: "connection") == true { exchange.keepAlive = false }
             exchange.isRequestComplete = true
             exchange.body?.finish()
+            // Its answer begins when the whole read was parsed: what came with it is in flight as well then, whatever it does.
             self.lastRequestWasBare = !exchange.hasBody
-            self.pump(sawAllInput: false)
         }
     }
 

@@ -17,7 +17,7 @@ public final class TLSIdentity: Service {
     /// What NIOSSL needs for one handshake.
     private struct Loaded {
         var context: NIOSSLContext
-        var notAfter: Date
+        var validity: DateInterval
         /// Of the files' contents, to see that they are others: a time or a size would miss some changes.
         var hash: Int
     }
@@ -41,8 +41,8 @@ public final class TLSIdentity: Service {
     /// For the next handshake.
     var context: NIOSSLContext { self.loaded.withLock { $0.context } }
 
-    /// When the first certificate of the chain expires.
-    var notAfter: Date { self.loaded.withLock { $0.notAfter } }
+    /// From when to when the first certificate of the chain is valid.
+    var validity: DateInterval { self.loaded.withLock { $0.validity } }
 
     /// Takes on what is in the files now, if it can be used. It blocks.
     public func reload() {
@@ -54,7 +54,7 @@ public final class TLSIdentity: Service {
             self.loaded.withLock { $0 = new }
             self.logger.notice(
                 "TLS certificate reloaded",
-                metadata: ["tls.server.not_after": "\(Timestamp(date: new.notAfter))"]
+                metadata: ["tls.server.not_after": "\(Timestamp(date: new.validity.end))"]
             )
         } catch {
             self.logger.error(
@@ -122,10 +122,15 @@ public final class TLSIdentity: Service {
             configuration.certificateVerification =
                 files.clientCertificate == .required ? .noHostnameVerification : .optionalVerification
         }
+        let begin = TimeInterval(first.notValidBefore)
         do {
             return Loaded(
                 context: try NIOSSLContext(configuration: configuration),
-                notAfter: Date(timeIntervalSince1970: TimeInterval(first.notValidAfter)),
+                validity: DateInterval(
+                    start: Date(timeIntervalSince1970: begin),
+                    // One that ends before it begins is a mistake that the system's clients will see.
+                    end: Date(timeIntervalSince1970: max(begin, TimeInterval(first.notValidAfter)))
+                ),
                 hash: contents.hashValue
             )
         } catch {
