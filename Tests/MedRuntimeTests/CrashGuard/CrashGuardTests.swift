@@ -175,7 +175,7 @@ import Testing
             while loopThread.withLock({ $0 }) == 0 { usleep(1000) }
             // It may not have got there yet.
             var stack: [String] = []
-            for _ in 0..<1000 where !stack.contains(where: { $0.contains("dwell") }) {
+            for _ in 0..<60_000 where !stack.contains(where: { $0.contains("dwell") }) {
                 stack = CrashGuard.stack(ofThread: loopThread.withLock { $0 })
                 usleep(1000)
             }

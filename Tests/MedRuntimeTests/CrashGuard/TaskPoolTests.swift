@@ -62,12 +62,14 @@ import Testing
 
     @Test func `sleeping tasks wake in the order of their times, cancelled ones at once`() async {
         await #expect(processExitsWith: .success) {
-            precondition(med_task_pool_install(2) == 0)
+            // On one thread, so that the order in which they are woken is the one in which they run.
+            precondition(med_task_pool_install(1) == 0)
+            // Far enough away for all to be asleep by then, on a busy machine too.
+            let first = ContinuousClock.now + .seconds(2)
             await withTaskGroup(of: Void.self) { group in
                 for number in (0..<50).shuffled() {
                     group.addTask {
-                        // Far enough apart for a busy machine.
-                        try? await Task.sleep(for: .milliseconds(100 + number * 20))
+                        try? await Task.sleep(until: first + .milliseconds(number), clock: .continuous)
                         woken.withLock { $0.append(number) }
                     }
                 }
