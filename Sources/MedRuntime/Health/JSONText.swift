@@ -43,18 +43,52 @@ struct JSONText {
         self.raw("}")
     }
 
+    mutating func member(_ name: String, _ value: HealthReport.Value) {
+        switch value {
+        case .string(let value): self.member(name, value)
+        case .integer(let value): self.member(name, value)
+        case .boolean(let value): self.member(name, value)
+        case .null:
+            self.name(name)
+            self.raw("null")
+        }
+    }
+
+    mutating func member(_ name: String, array texts: [String]) {
+        self.name(name)
+        self.raw("[")
+        for (index, text) in texts.enumerated() {
+            if index > 0 { self.raw(",") }
+            self.string(text)
+        }
+        self.raw("]")
+    }
+
+    /// An array of one object.
+    mutating func member(_ name: String, arrayOf object: JSONText) {
+        self.name(name)
+        self.raw("[{")
+        self.bytes.append(contentsOf: object.bytes)
+        self.raw("}]")
+    }
+
+    /// A time in milliseconds, with as many decimals as it has, three at most.
+    mutating func member(_ name: String, milliseconds time: Duration) {
+        self.name(name)
+        let (seconds, attoseconds) = time.components
+        let microseconds = max(0, Int(seconds) * 1_000_000 + Int(attoseconds / 1_000_000_000_000))
+        self.integer(microseconds / 1000)
+        var decimals = microseconds % 1000
+        guard decimals > 0 else { return }
+        var digits = 3
+        while decimals.isMultiple(of: 10) { (decimals, digits) = (decimals / 10, digits - 1) }
+        let text = String(decimals)
+        self.raw("." + String(repeating: "0", count: digits - text.count) + text)
+    }
+
     mutating func member(_ name: String, _ details: [(name: String, value: HealthReport.Value)]) {
         var object = JSONText()
-        for detail in details {
-            switch detail.value {
-            case .string(let value): object.member(detail.name, value)
-            case .integer(let value): object.member(detail.name, value)
-            case .boolean(let value): object.member(detail.name, value)
-            case .null:
-                object.name(detail.name)
-                object.raw("null")
-            }
-        }
+        for detail in details { object.member(detail.name, detail.value) }
         self.member(name, object: [object.bytes])
     }
 

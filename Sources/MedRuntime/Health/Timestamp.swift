@@ -19,6 +19,8 @@ public struct Timestamp: Sendable, CustomStringConvertible {
         self.init(millisecondsSince1970: Int((date.timeIntervalSince1970 * 1000).rounded(.down)))
     }
 
+    var millisecondsSince1970: Int { self.seconds * 1000 + self.milliseconds }
+
     /// This moment.
     public static var now: Self {
         var time = timespec()
