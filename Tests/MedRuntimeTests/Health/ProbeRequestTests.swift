@@ -119,4 +119,48 @@ import Testing
         #expect(try self.request("/status?refresh=off").staysStill)
         #expect(try !self.request("/status?refresh=5").staysStill)
     }
+
+    @Test func `whatever comes is read or passed over`() {
+        var random = SplitMix(state: 6)
+        let pieces = [
+            "/health", "/live", "/status", "?", "&", "=", "%", "%4", "%41", "%FF", "verbose", "exclude", "+", "/", "é",
+            "\u{0}",
+            "http://", "text/html", "application/json", ",", ";", "q=", "0.5", "\"", "\\", "*", " ", "x",
+        ]
+        func text() -> String {
+            (0..<Int.random(in: 0..<12, using: &random)).map { _ in
+                pieces[Int.random(in: pieces.indices, using: &random)]
+            }
+            .joined()
+        }
+        var count = 0
+        for _ in 0..<50_000 {
+            guard var request = ProbeRequest(target: (Bool.random(using: &random) ? "/health" : "") + text()) else {
+                continue
+            }
+            request.accept([text(), text()])
+            count += 1
+        }
+        #expect(count > 1000)
+    }
+
+    @Test func `long targets and headers are read once from front to back`() throws {
+        let names = String(repeating: "&exclude=%61", count: 1300)
+        #expect(try self.request("/health?" + names).excluded == ["a"])
+        let accept = String(repeating: "text/html;q=0.5,\"\\\"", count: 700)
+        #expect(try self.request("/health", accept: accept).format == .html)
+    }
+
+    /// Random numbers that are the same in every run.
+    private struct SplitMix: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            self.state &+= 0x9E37_79B9_7F4A_7C15
+            var z = self.state
+            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+            return z ^ (z >> 31)
+        }
+    }
 }
