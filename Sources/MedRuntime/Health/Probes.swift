@@ -4,20 +4,43 @@
 public import Logging
 import Synchronization
 
-/// The answers to the three probes, each from one look at the lifecycle and one at the last snapshot.
+/// The answers to the probes, each from one look at the lifecycle and one at the last snapshot.
 public final class Probes: Sendable {
-    /// An answer: a status code and a JSON body.
+    /// An answer, for `GET`; `HEAD` leaves out the body.
     public struct Answer: Sendable {
         /// The HTTP status code.
         public let status: Int
+        /// The media type of the body.
+        public let contentType: String
+        /// The other header fields: `Cache-Control` always, and what the form of the body needs.
+        public let headers: [(name: String, value: String)]
         /// The body.
         public let body: [UInt8]
+
+        private static let notKept = [(name: "Cache-Control", value: "no-store")]
+        /// Nobody may take plain text for something livelier.
+        static let plainText = notKept + [(name: "X-Content-Type-Options", value: "nosniff")]
+
+        init(
+            status: Int,
+            contentType: String = "application/json; charset=utf-8",
+            headers: [(name: String, value: String)] = notKept,
+            body: [UInt8]
+        ) {
+            self.status = status
+            self.contentType = contentType
+            self.headers = headers
+            self.body = body
+        }
     }
 
     private let lifecycle: Lifecycle
     private let engine: HealthEngine
     private let stalls: StallWatch?
     private let environment: String
+    private let identity: ServiceIdentity
+    private let hidesReasons: Bool
+    private let startUpSteps: @Sendable () -> [StartUpStep]
     private let startedAt: SuspendingClock.Instant
     private let wallClock: @Sendable () -> Timestamp
     private let logger: Logger
@@ -30,6 +53,9 @@ public final class Probes: Sendable {
     ///   - engine: whose snapshot is shown.
     ///   - stalls: whether the process can do work; without it, it always can.
     ///   - environment: the value of `environment` in the body of `/health`.
+    ///   - identity: who answers, for the forms that say so.
+    ///   - hidesReasons: whether reasons are for the log alone, as in production.
+    ///   - startUpSteps: how far the start-up is, for the status page.
     ///   - startedAt: when the process started, for `uptime`.
     ///   - wallClock: the time of day.
     ///   - logger: receives a record whenever a probe's state has changed.
@@ -38,6 +64,9 @@ public final class Probes: Sendable {
         engine: HealthEngine,
         stalls: StallWatch? = nil,
         environment: String,
+        identity: ServiceIdentity = ServiceIdentity(),
+        hidesReasons: Bool = false,
+        startUpSteps: @escaping @Sendable () -> [StartUpStep] = { [] },
         startedAt: SuspendingClock.Instant,
         wallClock: @escaping @Sendable () -> Timestamp = { .now },
         logger: Logger
@@ -46,14 +75,40 @@ public final class Probes: Sendable {
         self.engine = engine
         self.stalls = stalls
         self.environment = environment
+        self.identity = identity
+        self.hidesReasons = hidesReasons
+        self.startUpSteps = startUpSteps
         self.startedAt = startedAt
         self.wallClock = wallClock
         self.logger = logger
     }
 
+    /// The answer to any probe, in the form that the request asks for.
+    public func answer(to request: ProbeRequest) -> Answer {
+        switch request.probe {
+        case .live: self.live(request)
+        case .ready: self.ready(request)
+        case .health(let group): self.health(request, group: group)
+        case .status: self.health(request, group: nil)
+        }
+    }
+
     /// `GET /live`: the process can do work.
-    public func live() -> Answer {
+    public func live() -> Answer { self.live(nil) }
+
+    /// `GET /ready`: requests may be sent here.
+    public func ready() -> Answer { self.ready(nil) }
+
+    /// `GET /health`: how the server is, and why.
+    public func health() -> Answer { self.health(nil, group: nil) }
+
+    private func live(_ request: ProbeRequest?) -> Answer {
         let isAlive = self.stalls?.isStalled != true
+        if let request, request.isVerbose {
+            var text = VerboseText(excluding: request.excluded)
+            text.line("progress", isOK: isAlive)
+            return self.answer(text, "live", passed: isAlive)
+        }
         var json = JSONText()
         json.member("alive", isAlive)
         json.member("timestamp", self.wallClock().description)
@@ -61,14 +116,31 @@ public final class Probes: Sendable {
         return Answer(status: isAlive ? 200 : 503, body: json.object)
     }
 
-    /// `GET /ready`: requests may be sent here.
-    public func ready() -> Answer {
+    private func ready(_ request: ProbeRequest?) -> Answer {
         let snapshot = self.engine.snapshot
         let isServing = self.isServing
+        let excluded = request?.excluded ?? []
+        // The server itself cannot be excluded: a load balancer must never miss a shutdown.
+        let isReady =
+            isServing
+            && (excluded.isEmpty
+                ? snapshot.isReady
+                : snapshot.views.allSatisfy { $0.allowsReady || excluded.contains($0.check.name) })
+        if !isReady { self.lifecycle.unreadinessWasAnswered() }
+        if let request, request.isVerbose {
+            // The order of the JSON, and then what that does not list.
+            let required = snapshot.views.filter { $0.check.readiness != .ignored }
+            let database = required.filter { $0.check.name == HealthEngine.databaseName }
+            var text = VerboseText(excluding: excluded)
+            for view in database { text.line(view, among: snapshot.views) }
+            text.line("server", isOK: isServing)
+            for view in required where view.check.name != HealthEngine.databaseName {
+                text.line(view, among: snapshot.views)
+            }
+            return self.answer(text, "ready", passed: isReady)
+        }
         var server = JSONText()
         server.member("server", isServing)
-        let isReady = isServing && snapshot.isReady
-        if !isReady { self.lifecycle.unreadinessWasAnswered() }
         var json = JSONText()
         json.member("ready", isReady)
         json.member("timestamp", self.wallClock().description)
@@ -79,17 +151,108 @@ public final class Probes: Sendable {
         return Answer(status: isReady ? 200 : 503, body: json.object)
     }
 
-    /// `GET /health`: how the server is, and why.
-    public func health() -> Answer {
+    /// What is known of all checks, or of those of a group.
+    private struct Finding {
+        var status: HealthStatus
+        var isStrict = false
+        var healthChecks: [UInt8]
+        var views: [CheckView]
+    }
+
+    private func health(_ request: ProbeRequest?, group: String?) -> Answer {
         let snapshot = self.engine.snapshot
-        let status = self.lifecycle.phase.isShuttingDown ? .unhealthy : snapshot.status
+        let excluded = request?.excluded ?? []
+        var finding: Finding
+        if let group {
+            guard let found = snapshot.group(named: group) else {
+                return Answer(status: 404, body: Array(#"{"error":"not_found"}"#.utf8))
+            }
+            finding = Finding(
+                status: excluded.isEmpty ? found.status : found.group.status(of: found.views, excluding: excluded),
+                isStrict: found.isStrict,
+                healthChecks: found.healthChecks,
+                views: found.views
+            )
+        } else {
+            finding = Finding(status: snapshot.status, healthChecks: snapshot.healthChecks, views: snapshot.views)
+            if !excluded.isEmpty {
+                let counted = snapshot.views.filter { !excluded.contains($0.check.name) }
+                finding.status = counted.map(\.contribution).max() ?? .healthy
+            }
+        }
+        let phase = self.lifecycle.phase
+        if phase.isShuttingDown { finding.status = .unhealthy }
+        let hasFailed = finding.status == .unhealthy || (finding.isStrict && finding.status == .degraded)
+
+        guard let request, request.format != .json || request.isVerbose else {
+            return self.json(finding, hasFailed: hasFailed)
+        }
+        if request.isVerbose, request.probe != .status {
+            var text = VerboseText(excluding: excluded)
+            for view in finding.views { text.line(view, among: snapshot.views) }
+            if phase.isShuttingDown { text.line("shutdown", isOK: false) }
+            return self.answer(text, "health", passed: !hasFailed)
+        }
+        switch request.format {
+        case .json: return self.json(finding, hasFailed: hasFailed)
+        case .healthJSON:
+            let json = HealthJSON(
+                status: finding.status,
+                hasFailed: hasFailed,
+                identity: self.identity,
+                phase: phase,
+                uptime: self.uptime,
+                timestamp: self.wallClock(),
+                views: finding.views,
+                allViews: snapshot.views,
+                hidesReasons: self.hidesReasons
+            )
+            return Answer(status: hasFailed ? 503 : 200, contentType: HealthJSON.contentType, body: json.body)
+        case .html:
+            let page = StatusPage(
+                status: finding.status,
+                isReady: self.isServing && snapshot.isReady,
+                phase: phase,
+                identity: self.identity,
+                environment: self.environment,
+                uptime: self.uptime,
+                timestamp: self.wallClock(),
+                group: group,
+                views: finding.views,
+                allViews: snapshot.views,
+                startUp: self.startUpSteps(),
+                hidesReasons: self.hidesReasons,
+                staysStill: request.staysStill
+            )
+            // Proxies like to put a page of their own in the place of a 503, at the one time when somebody reads this.
+            let isPage = request.probe == .status
+            return Answer(
+                status: hasFailed && !isPage ? 503 : 200,
+                contentType: StatusPage.contentType,
+                headers: page.headers,
+                body: page.render()
+            )
+        }
+    }
+
+    private func json(_ finding: Finding, hasFailed: Bool) -> Answer {
         var json = JSONText()
-        json.member("status", status.rawValue)
+        json.member("status", finding.status.rawValue)
         json.member("timestamp", self.wallClock().description)
         json.member("uptime", self.uptime)
-        json.member("checks", object: [snapshot.healthChecks])
+        json.member("checks", object: [finding.healthChecks])
         json.member("environment", self.environment)
-        return Answer(status: status == .unhealthy ? 503 : 200, body: json.object)
+        return Answer(status: hasFailed ? 503 : 200, body: json.object)
+    }
+
+    private func answer(_ text: consuming VerboseText, _ probe: String, passed: Bool) -> Answer {
+        text.verdict(probe, passed: passed)
+        return Answer(
+            status: passed ? 200 : 503,
+            contentType: VerboseText.contentType,
+            headers: Answer.plainText,
+            body: text.bytes
+        )
     }
 
     /// Logs what has changed since the last call: once for each change of `/ready` and of `/health`.

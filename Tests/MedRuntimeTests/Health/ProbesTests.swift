@@ -12,6 +12,7 @@ import Testing
 
     private func probes(
         _ reports: [(name: String, readiness: HealthCheck.Readiness, report: HealthReport)],
+        hidesReasons: Bool = false,
         prepare: (Lifecycle) async -> Void
     ) async -> Probes {
         let lifecycle = Lifecycle(
@@ -39,6 +40,9 @@ import Testing
             lifecycle: lifecycle,
             engine: engine,
             environment: "test",
+            identity: ServiceIdentity(release: "0.1.0"),
+            hidesReasons: hidesReasons,
+            startUpSteps: { [StartUpStep(name: "database", state: .done, duration: .milliseconds(8))] },
             startedAt: .now.advanced(by: .seconds(-120)),
             wallClock: { Timestamp(millisecondsSince1970: 1_761_543_240_000) },
             logger: self.log.logger
@@ -122,6 +126,112 @@ import Testing
         #expect(probes.live().status == 200)
         #expect(probes.ready().status == 503)
         #expect(probes.health().status == 503)
+    }
+
+    private func ask(_ probes: Probes, _ target: String, accept: String...) throws -> Probes.Answer {
+        var request = try #require(ProbeRequest(target: target))
+        request.accept(accept)
+        return probes.answer(to: request)
+    }
+
+    @Test func `without wishes the answers are those of the contract`() async throws {
+        let probes = await self.probes([("database", .required, self.database)], prepare: self.serve)
+        for (target, answer) in [("/live", probes.live()), ("/ready", probes.ready()), ("/health", probes.health())] {
+            for query in ["", "?", "?verbose=0", "?other=1"] {
+                let asked = try self.ask(probes, target + query, accept: "*/*")
+                #expect(asked.body == answer.body)
+                #expect(asked.status == answer.status)
+                #expect(asked.contentType == "application/json; charset=utf-8")
+                #expect(asked.headers.map(\.value) == ["no-store"])
+            }
+        }
+    }
+
+    @Test func `verbose answers list what decides`() async throws {
+        let probes = await self.probes(
+            [
+                ("database", .required, self.database), ("key", .requiredUnlisted, HealthReport(status: .unhealthy)),
+                ("mail", .ignored, HealthReport(status: .unhealthy)),
+                ("queue", .required, HealthReport(status: .healthy)),
+            ],
+            prepare: self.serve
+        )
+        let health = try self.ask(probes, "/health?verbose", accept: "text/html")
+        #expect(health.status == 503)
+        #expect(health.contentType == "text/plain; charset=utf-8")
+        #expect(
+            self.text(health)
+                == "[+]database ok\n[-]key failed: reason withheld\n[-]mail failed: reason withheld\n[+]queue ok\nhealth check failed\n"
+        )
+        #expect(
+            try self.text(self.ask(probes, "/ready?verbose&exclude=key&exclude=mail"))
+                == "[+]database ok\n[+]server ok\n[+]key excluded: ok\n[+]queue ok\nwarn: some health checks cannot be excluded: no matches for \"mail\"\nready check passed\n"
+        )
+        #expect(try self.text(self.ask(probes, "/live?verbose")) == "[+]progress ok\nlive check passed\n")
+    }
+
+    @Test func `what is excluded does not count, in any form`() async throws {
+        let probes = await self.probes(
+            [("database", .required, self.database), ("key", .required, HealthReport(status: .unhealthy))],
+            prepare: self.serve
+        )
+        #expect(try self.ask(probes, "/health").status == 503)
+        #expect(try self.ask(probes, "/health?exclude=key").status == 200)
+        #expect(try self.text(self.ask(probes, "/health?exclude=key")).hasPrefix(#"{"status":"healthy""#))
+        #expect(try self.ask(probes, "/health?exclude=key&verbose").status == 200)
+        #expect(
+            try self.text(self.ask(probes, "/health?exclude=key", accept: "application/health+json"))
+                .hasPrefix(#"{"status":"pass""#)
+        )
+        #expect(try self.ask(probes, "/ready").status == 503)
+        #expect(try self.ask(probes, "/ready?exclude=key").status == 200)
+        #expect(try self.text(self.ask(probes, "/ready?exclude=key")).hasPrefix(#"{"ready":true"#))
+        #expect(try self.ask(probes, "/ready?exclude=database").status == 503)
+    }
+
+    @Test func `a shutdown cannot be excluded`() async throws {
+        let probes = await self.probes([("database", .required, self.database)]) { lifecycle in
+            await self.serve(lifecycle)
+            lifecycle.stop(.sigterm)
+            await reached(.draining, by: lifecycle)
+        }
+        let query = "?verbose&exclude=database&exclude=server&exclude=shutdown"
+        let warning = "warn: some health checks cannot be excluded: no matches for \"server\",\"shutdown\"\n"
+        let health = try self.ask(probes, "/health" + query)
+        #expect(health.status == 503)
+        #expect(
+            self.text(health)
+                == "[+]database excluded: ok\n[-]shutdown failed: reason withheld\n" + warning + "health check failed\n"
+        )
+        let ready = try self.ask(probes, "/ready" + query)
+        #expect(ready.status == 503)
+        #expect(self.text(ready).contains("[-]server failed: reason withheld\n"))
+        #expect(try self.text(self.ask(probes, "/live?verbose")).contains("live check passed"))
+    }
+
+    @Test func `people get a page, on its own address whatever the state`() async throws {
+        let probes = await self.probes([("key", .required, HealthReport(status: .unhealthy))], prepare: self.serve)
+        let page = try self.ask(probes, "/status")
+        #expect(page.status == 200)
+        #expect(page.contentType == "text/html; charset=utf-8")
+        #expect(page.headers.contains { $0.name == "Refresh" })
+        #expect(self.text(page).contains("MedBuilder is <b>unhealthy</b>"))
+        #expect(self.text(page).contains("done in 8\u{A0}ms"))
+        let health = try self.ask(probes, "/health", accept: "text/html")
+        #expect(health.status == 503)
+        #expect(health.body == page.body)
+        #expect(try self.ask(probes, "/status", accept: "application/json").body == probes.health().body)
+        #expect(try self.ask(probes, "/status?verbose").contentType == "text/html; charset=utf-8")
+        #expect(try self.ask(probes, "/status?refresh=off").headers.allSatisfy { $0.name != "Refresh" })
+    }
+
+    @Test func `an unknown group is not found`() async throws {
+        let probes = await self.probes([], prepare: self.serve)
+        for target in ["/health/edge", "/health/edge?verbose"] {
+            let answer = try self.ask(probes, target)
+            #expect(answer.status == 404)
+            #expect(self.text(answer) == #"{"error":"not_found"}"#)
+        }
     }
 
     @Test func `changes are logged once each`() async {
