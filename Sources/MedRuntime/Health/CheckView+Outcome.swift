@@ -21,13 +21,8 @@ extension CheckView {
         }
     }
 
-    /// Whether ``HealthCheck/Readiness`` lets `/ready` be 200.
-    var allowsReady: Bool { self.check.readiness == .ignored || self.outcome == .up }
-
-    /// What it does to the status of the whole: nothing while nobody can say, and degraded at most if `/ready` does not
-    /// depend on it.
-    var contribution: HealthStatus {
-        if self.standing == .unknown { return .healthy }
-        return self.check.readiness == .ignored ? min(self.report.status, .degraded) : self.report.status
+    /// Whether its details may be shown: those of a failure can be as telling as its reason.
+    func showsDetails(hidesReasons: Bool) -> Bool {
+        self.outcome == .up || !hidesReasons || self.check.detailsArePublic
     }
 }

@@ -54,9 +54,9 @@ struct HealthJSON {
         var json = JSONText()
         json.member("componentType", view.check.componentType)
         let observes = view.check.observes
-        // Details of a failure can be as telling as its reason.
-        let isOpen = view.outcome == .up || !self.hidesReasons
-        if let value = view.report.details.first(where: { $0.name == observes.detail })?.value, value != .null, isOpen {
+        if let value = view.report.details.first(where: { $0.name == observes.detail })?.value, value != .null,
+            view.showsDetails(hidesReasons: self.hidesReasons)
+        {
             json.member("observedValue", value)
             json.member("observedUnit", observes.unit)
         } else if observes.measurement == HealthCheck.Observation.responseTime.measurement, let time = view.responseTime

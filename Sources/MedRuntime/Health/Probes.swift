@@ -39,8 +39,7 @@ public final class Probes: Sendable {
     private let stalls: StallWatch?
     private let environment: String
     private let identity: ServiceIdentity
-    private let hidesReasons: Bool
-    private let startUpSteps: @Sendable () -> [StartUpStep]
+    private let startUp: StartUpProgress?
     private let startedAt: SuspendingClock.Instant
     private let wallClock: @Sendable () -> Timestamp
     private let logger: Logger
@@ -54,8 +53,7 @@ public final class Probes: Sendable {
     ///   - stalls: whether the process can do work; without it, it always can.
     ///   - environment: the value of `environment` in the body of `/health`.
     ///   - identity: who answers, for the forms that say so.
-    ///   - hidesReasons: whether reasons are for the log alone, as in production.
-    ///   - startUpSteps: how far the start-up is, for the status page.
+    ///   - startUp: how far the start-up is, for the status page.
     ///   - startedAt: when the process started, for `uptime`.
     ///   - wallClock: the time of day.
     ///   - logger: receives a record whenever a probe's state has changed.
@@ -65,8 +63,7 @@ public final class Probes: Sendable {
         stalls: StallWatch? = nil,
         environment: String,
         identity: ServiceIdentity = ServiceIdentity(),
-        hidesReasons: Bool = false,
-        startUpSteps: @escaping @Sendable () -> [StartUpStep] = { [] },
+        startUp: StartUpProgress? = nil,
         startedAt: SuspendingClock.Instant,
         wallClock: @escaping @Sendable () -> Timestamp = { .now },
         logger: Logger
@@ -76,8 +73,7 @@ public final class Probes: Sendable {
         self.stalls = stalls
         self.environment = environment
         self.identity = identity
-        self.hidesReasons = hidesReasons
-        self.startUpSteps = startUpSteps
+        self.startUp = startUp
         self.startedAt = startedAt
         self.wallClock = wallClock
         self.logger = logger
@@ -117,30 +113,27 @@ public final class Probes: Sendable {
     }
 
     private func ready(_ request: ProbeRequest?) -> Answer {
-        let snapshot = self.engine.snapshot
-        let isServing = self.isServing
+        let whole = self.engine.snapshot
         let excluded = request?.excluded ?? []
+        let snapshot = excluded.isEmpty ? whole : whole.excluding(excluded)
         // The server itself cannot be excluded: a load balancer must never miss a shutdown.
-        let isReady =
-            isServing
-            && (excluded.isEmpty
-                ? snapshot.isReady
-                : snapshot.views.allSatisfy { $0.allowsReady || excluded.contains($0.check.name) })
+        let isServing = self.isServing
+        let isReady = isServing && snapshot.isReady
         if !isReady { self.lifecycle.unreadinessWasAnswered() }
         if let request, request.isVerbose {
             // The order of the JSON, and then what that does not list.
-            let required = snapshot.views.filter { $0.check.readiness != .ignored }
-            let database = required.filter { $0.check.name == HealthEngine.databaseName }
+            let required = whole.views.filter { $0.check.readiness != .ignored }
+            let database = required.filter { $0.check.name == HealthSnapshot.databaseName }
             var text = VerboseText(excluding: excluded)
-            for view in database { text.line(view, among: snapshot.views) }
-            text.line("server", isOK: isServing)
-            for view in required where view.check.name != HealthEngine.databaseName {
-                text.line(view, among: snapshot.views)
+            for view in database { text.line(view, among: whole.views) }
+            text.line(HealthSnapshot.serverName, isOK: isServing)
+            for view in required where view.check.name != HealthSnapshot.databaseName {
+                text.line(view, among: whole.views)
             }
             return self.answer(text, "ready", passed: isReady)
         }
         var server = JSONText()
-        server.member("server", isServing)
+        server.member(HealthSnapshot.serverName, isServing)
         var json = JSONText()
         json.member("ready", isReady)
         json.member("timestamp", self.wallClock().description)
@@ -154,31 +147,35 @@ public final class Probes: Sendable {
     /// What is known of all checks, or of those of a group.
     private struct Finding {
         var status: HealthStatus
-        var isStrict = false
+        var isStrict: Bool
         var healthChecks: [UInt8]
         var views: [CheckView]
+
+        init(_ snapshot: HealthSnapshot) {
+            self.status = snapshot.status
+            self.isStrict = false
+            self.healthChecks = snapshot.healthChecks
+            self.views = snapshot.views
+        }
+
+        init(_ group: HealthSnapshot.Group) {
+            self.status = group.status
+            self.isStrict = group.isStrict
+            self.healthChecks = group.healthChecks
+            self.views = group.views
+        }
     }
 
     private func health(_ request: ProbeRequest?, group: String?) -> Answer {
-        let snapshot = self.engine.snapshot
+        let whole = self.engine.snapshot
         let excluded = request?.excluded ?? []
-        var finding: Finding
+        let snapshot = excluded.isEmpty ? whole : whole.excluding(excluded)
+        var finding = Finding(snapshot)
         if let group {
             guard let found = snapshot.group(named: group) else {
                 return Answer(status: 404, body: Array(#"{"error":"not_found"}"#.utf8))
             }
-            finding = Finding(
-                status: excluded.isEmpty ? found.status : found.group.status(of: found.views, excluding: excluded),
-                isStrict: found.isStrict,
-                healthChecks: found.healthChecks,
-                views: found.views
-            )
-        } else {
-            finding = Finding(status: snapshot.status, healthChecks: snapshot.healthChecks, views: snapshot.views)
-            if !excluded.isEmpty {
-                let counted = snapshot.views.filter { !excluded.contains($0.check.name) }
-                finding.status = counted.map(\.contribution).max() ?? .healthy
-            }
+            finding = Finding(found)
         }
         let phase = self.lifecycle.phase
         if phase.isShuttingDown { finding.status = .unhealthy }
@@ -189,7 +186,8 @@ public final class Probes: Sendable {
         }
         if request.isVerbose, request.probe != .status {
             var text = VerboseText(excluding: excluded)
-            for view in finding.views { text.line(view, among: snapshot.views) }
+            let views = group.flatMap { whole.group(named: $0)?.views } ?? whole.views
+            for view in views { text.line(view, among: whole.views) }
             if phase.isShuttingDown { text.line("shutdown", isOK: false) }
             return self.answer(text, "health", passed: !hasFailed)
         }
@@ -204,8 +202,8 @@ public final class Probes: Sendable {
                 uptime: self.uptime,
                 timestamp: self.wallClock(),
                 views: finding.views,
-                allViews: snapshot.views,
-                hidesReasons: self.hidesReasons
+                allViews: whole.views,
+                hidesReasons: snapshot.hidesReasons
             )
             return Answer(status: hasFailed ? 503 : 200, contentType: HealthJSON.contentType, body: json.body)
         case .html:
@@ -219,9 +217,9 @@ public final class Probes: Sendable {
                 timestamp: self.wallClock(),
                 group: group,
                 views: finding.views,
-                allViews: snapshot.views,
-                startUp: self.startUpSteps(),
-                hidesReasons: self.hidesReasons,
+                allViews: whole.views,
+                startUp: self.startUp?.phases ?? [],
+                hidesReasons: snapshot.hidesReasons,
                 staysStill: request.staysStill
             )
             // Proxies like to put a page of their own in the place of a 503, at the one time when somebody reads this.

@@ -12,6 +12,7 @@ import Testing
 
     private func probes(
         _ reports: [(name: String, readiness: HealthCheck.Readiness, report: HealthReport)],
+        groups: [HealthGroup] = [],
         hidesReasons: Bool = false,
         prepare: (Lifecycle) async -> Void
     ) async -> Probes {
@@ -32,8 +33,13 @@ import Testing
                     unanswered: HealthReport(status: .unhealthy)
                 ) { item.report }
             },
+            groups: groups,
+            hidesReasons: hidesReasons,
             logger: RecordedLog().logger
         )
+        let startUp = StartUpProgress(logger: RecordedLog().logger)
+        startUp.begin("loading")
+        startUp.finish()
         for item in reports { await engine.runNow(item.name) }
         await prepare(lifecycle)
         return Probes(
@@ -41,8 +47,7 @@ import Testing
             engine: engine,
             environment: "test",
             identity: ServiceIdentity(release: "0.1.0"),
-            hidesReasons: hidesReasons,
-            startUpSteps: { [StartUpStep(name: "database", state: .done, duration: .milliseconds(8))] },
+            startUp: startUp,
             startedAt: .now.advanced(by: .seconds(-120)),
             wallClock: { Timestamp(millisecondsSince1970: 1_761_543_240_000) },
             logger: self.log.logger
@@ -216,13 +221,58 @@ import Testing
         #expect(page.contentType == "text/html; charset=utf-8")
         #expect(page.headers.contains { $0.name == "Refresh" })
         #expect(self.text(page).contains("MedBuilder is <b>unhealthy</b>"))
-        #expect(self.text(page).contains("done in 8\u{A0}ms"))
+        #expect(self.text(page).contains("<span>loading</span> <i>done in "))
         let health = try self.ask(probes, "/health", accept: "text/html")
         #expect(health.status == 503)
         #expect(health.body == page.body)
         #expect(try self.ask(probes, "/status", accept: "application/json").body == probes.health().body)
         #expect(try self.ask(probes, "/status?verbose").contentType == "text/html; charset=utf-8")
         #expect(try self.ask(probes, "/status?refresh=off").headers.allSatisfy { $0.name != "Refresh" })
+    }
+
+    @Test func `a group has its own status, with its own checks`() async throws {
+        let probes = await self.probes(
+            [
+                ("database", .required, self.database), ("mail", .ignored, HealthReport(status: .unhealthy)),
+                ("queue", .required, HealthReport(status: .healthy)),
+            ],
+            groups: [
+                HealthGroup("post", checks: ["mail", "queue"], required: ["mail"]),
+                HealthGroup("edge", checks: ["queue", "mail"], isStrict: true),
+            ],
+            prepare: self.serve
+        )
+        #expect(probes.health().status == 200)
+        let post = try self.ask(probes, "/health/post")
+        #expect(post.status == 503)
+        #expect(self.text(post).hasPrefix(#"{"status":"unhealthy","#))
+        #expect(!self.text(post).contains("database"))
+        #expect(try self.ask(probes, "/health/post?exclude=mail").status == 200)
+        #expect(
+            try self.text(self.ask(probes, "/health/post?exclude=mail&verbose&exclude=database"))
+                == "[+]mail excluded: ok\n[+]queue ok\nwarn: some health checks cannot be excluded: no matches for \"database\"\nhealth check passed\n"
+        )
+        let edge = try self.ask(probes, "/health/edge", accept: "application/health+json")
+        #expect(edge.status == 503)
+        #expect(self.text(edge).hasPrefix(#"{"status":"fail""#))
+        #expect(try self.text(self.ask(probes, "/health/edge")).hasPrefix(#"{"status":"degraded""#))
+        #expect(
+            try self.text(self.ask(probes, "/health/edge", accept: "text/html")).contains("<span>Group</span> edge"))
+    }
+
+    @Test func `in production no form says why`() async throws {
+        let report = HealthReport(
+            status: .unhealthy, details: [("depth", .integer(4711))], reason: "needle 1", summary: "needle 2")
+        let probes = await self.probes([("queue", .required, report)], hidesReasons: true, prepare: self.serve)
+        for (target, accept) in [
+            ("/health", "*/*"), ("/health", "application/health+json"), ("/status", "*/*"), ("/health?verbose", "*/*"),
+            ("/ready?verbose", "*/*"),
+        ] {
+            let text = try self.text(self.ask(probes, target, accept: accept))
+            #expect(text.contains("queue"))
+            #expect(!text.contains("needle") && !text.contains("4711"), "\(target)")
+        }
+        #expect(try self.text(self.ask(probes, "/status")).contains("error.id <code>"))
     }
 
     @Test func `an unknown group is not found`() async throws {

@@ -69,6 +69,8 @@ import Testing
             view("mail", .unhealthy, standing: .unknown, dependencies: ["network", "dns"]),
         ]
         #expect(self.page(views).contains("It stands on <b>network</b>, which is not up."))
+        let again = [view("dns"), view("mail", .unhealthy, standing: .unknown, dependencies: ["dns"])]
+        #expect(self.page(again).contains("What it stands on is up again; it has not answered yet."))
     }
 
     @Test func `the shutdown shows how far it is`() {
@@ -88,13 +90,13 @@ import Testing
         let page = self.page([]) {
             $0.phase = .starting
             $0.startUp = [
-                StartUpStep(name: "settings", state: .done, duration: .milliseconds(12)),
-                StartUpStep(name: "<db>", state: .running, failedAttempts: 3, duration: .seconds(75)),
+                StartUpProgress.Phase(name: "settings", state: .done, failedAttempts: 0, duration: .milliseconds(12)),
+                StartUpProgress.Phase(name: "<db>", state: .failed, failedAttempts: 3, duration: .seconds(75)),
             ]
         }
         #expect(page.contains("MedBuilder is <b>starting</b>"))
         #expect(page.contains("<span>settings</span> <i>done in 12\u{A0}ms</i>"))
-        #expect(page.contains("<span>&lt;db&gt;</span> <i>running for 75\u{A0}s, 3 failed attempts</i>"))
+        #expect(page.contains("<span>&lt;db&gt;</span> <i>failing for 75\u{A0}s, 3 failed attempts</i>"))
         #expect(page.contains("There are no checks."))
         #expect(!page.contains("<h2 id=checks>"))
     }
@@ -128,7 +130,7 @@ import Testing
             $0.identity = ServiceIdentity(name: evil, release: evil, instance: evil)
             $0.environment = evil
             $0.group = evil
-            $0.startUp = [StartUpStep(name: evil, state: .failed, duration: .zero)]
+            $0.startUp = [StartUpProgress.Phase(name: evil, state: .failed, failedAttempts: 1, duration: .zero)]
         }
         #expect(!page.contains("<script"))
         #expect(!page.contains("\u{202E}"))

@@ -48,7 +48,7 @@ extension StatusPage {
             html.markup("<p><span>Response time</span> ")
             html.time(time)
         }
-        if outcome == .up || !self.hidesReasons { self.addDetails(view, to: &html) }
+        if view.showsDetails(hidesReasons: self.hidesReasons) { self.addDetails(view, to: &html) }
         html.markup("</div></div>")
         self.addHistory(view, to: &html)
     }
@@ -76,8 +76,11 @@ extension StatusPage {
         switch view.outcome {
         case .up: return
         case .unknown:
-            html.markup("<p class=reason>It stands on ")
             let causes = view.causes(among: self.allViews)
+            guard !causes.isEmpty else {
+                return html.markup("<p class=reason>What it stands on is up again; it has not answered yet.</p>")
+            }
+            html.markup("<p class=reason>It stands on ")
             for (index, name) in causes.enumerated() {
                 if index > 0 { html.markup(index == causes.count - 1 ? " and " : ", ") }
                 html.markup("<b>")

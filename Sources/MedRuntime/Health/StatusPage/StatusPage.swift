@@ -24,8 +24,8 @@ struct StatusPage {
     var views: [CheckView]
     /// The checks of the whole, in which those of a group may stand on others.
     var allViews: [CheckView]
-    /// The steps of the start-up, in order.
-    var startUp: [StartUpStep] = []
+    /// The phases of the start-up, in order.
+    var startUp: [StartUpProgress.Phase] = []
     /// Whether reasons are for the log alone, as in production.
     var hidesReasons: Bool
     /// Whether the page is not loaded again by itself.
@@ -233,12 +233,12 @@ struct StatusPage {
         guard !self.startUp.isEmpty else { return }
         html.markup("<section aria-labelledby=startup><h2 id=startup>Start-up</h2><ol class=steps>")
         for step in self.startUp {
-            let isRunning = step.state == .running
+            let isRunning = step.state != .done
             html.markup(isRunning ? "<li class=now aria-current=step>" : "<li>")
             switch step.state {
-            case .running: self.addStepShape(step.failedAttempts > 0 ? "degraded" : "now", to: &html)
+            case .running: self.addStepShape("now", to: &html)
             case .done: self.addStepShape("up", to: &html)
-            case .failed: self.addStepShape("down", to: &html)
+            case .failed: self.addStepShape("degraded", to: &html)
             }
             html.markup("<span>")
             html.text(step.name)
@@ -246,7 +246,7 @@ struct StatusPage {
             switch step.state {
             case .running: html.markup("running for ")
             case .done: html.markup("done in ")
-            case .failed: html.markup("failed after ")
+            case .failed: html.markup("failing for ")
             }
             html.time(step.duration)
             if step.failedAttempts > 0 {
