@@ -294,7 +294,7 @@ struct CheckState: Sendable {
         let (standing, report) = (self.standing, self.report)
         if standing != .down {
             self.failureID = nil
-        } else if oldStanding != .down || self.failureID == nil {
+        } else if self.failureID == nil {
             self.failureID = moment.newID()
         }
         let hasMoved = standing != oldStanding || report.status != oldReport.status

@@ -157,15 +157,15 @@ import Testing
     @Test func `a newer report is never overwritten by an older one, and no run sees another`() async {
         let number = Atomic<Int>(0)
         let inside = Atomic<Int>(0)
-        let engine = self.engine([
-            self.check {
-                if inside.add(1, ordering: .sequentiallyConsistent).newValue != 1 { Issue.record("two at once") }
-                let mine = number.add(1, ordering: .sequentiallyConsistent).newValue
-                await Task.yield()
-                inside.subtract(1, ordering: .sequentiallyConsistent)
-                return HealthReport(status: .unhealthy, details: [("run", .integer(mine))], reason: "\(mine)")
-            }
-        ])
+        let slowLogger = Logger(label: "test") { _ in DawdlingHandler(base: self.log.logger) }
+        let check = self.check {
+            if inside.add(1, ordering: .sequentiallyConsistent).newValue != 1 { Issue.record("two at once") }
+            let mine = number.add(1, ordering: .sequentiallyConsistent).newValue
+            await Task.yield()
+            inside.subtract(1, ordering: .sequentiallyConsistent)
+            return HealthReport(status: .unhealthy, details: [("run", .integer(mine))], reason: "\(mine)")
+        }
+        let engine = HealthEngine(checks: [check], logger: slowLogger)
         for _ in 0..<500 {
             let begun = number.load(ordering: .sequentiallyConsistent)
             await withDiscardingTaskGroup { group in
@@ -183,10 +183,13 @@ import Testing
                 }
             }
         }
+        let count = number.load(ordering: .sequentiallyConsistent)
+        // Another thread may still be telling the log.
+        while self.log.messages.count < count { try? await Task.sleep(for: .milliseconds(1)) }
         let reasons = self.log.text.split(separator: "\n").compactMap { line in
             line.split(separator: "health.reason\": ").last.flatMap { Int($0.prefix { $0.isNumber }) }
         }
-        #expect(reasons.count == number.load(ordering: .sequentiallyConsistent))
+        #expect(reasons.count == count)
         #expect(reasons == reasons.sorted())
     }
 
@@ -531,12 +534,32 @@ import Testing
             while engine.snapshot.view(named: "trapping")?.history.count != CheckView.historyLength {
                 try await Task.sleep(for: .milliseconds(1))
             }
-            guard runs.load(ordering: .relaxed) == 1, works.load(ordering: .relaxed) > 10, engine.isUp(["working"]),
-                engine.snapshot.view(named: "trapping")?.standing == .down
-            else { _exit(10) }
+            while works.load(ordering: .relaxed) < 10 || !engine.isUp(["working"]) {
+                try await Task.sleep(for: .milliseconds(1))
+            }
+            guard runs.load(ordering: .relaxed) == 1, engine.snapshot.view(named: "trapping")?.standing == .down else {
+                _exit(10)
+            }
             running.cancel()
             try await running.value
             _exit(70)
         }
+    }
+}
+
+/// Takes its time for some records, so that whoever logs the next one could overtake.
+private struct DawdlingHandler: LogHandler {
+    let base: Logger
+    var logLevel = Logger.Level.trace
+    var metadata: Logger.Metadata = [:]
+
+    subscript(metadataKey key: String) -> Logger.MetadataValue? {
+        get { self.metadata[key] }
+        set { self.metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        if Bool.random() { usleep(300) }
+        self.base.log(level: event.level, event.message, metadata: event.metadata)
     }
 }
