@@ -204,6 +204,26 @@ static uintptr_t stack_pointer(const ucontext_t *context) {
 #endif
 }
 
+/// Whether the instruction before this address is a call, as it is before a return address. The stack has other addresses of
+/// functions on it too.
+static bool is_return_address(uintptr_t address) {
+    if (!is_code(address)) return false;
+#if defined(__x86_64__)
+    unsigned char code[7];
+    if (!peek(address - sizeof code, code, sizeof code)) return false;
+    // CALL rel32; or CALL r/m64, which is FF with 2 in the middle of the next byte, 2 to 7 bytes long.
+    if (code[2] == 0xe8) return true;
+    for (int length = 2; length <= 7; length++)
+        if (code[7 - length] == 0xff && (code[8 - length] & 0x38) == 0x10) return true;
+    return false;
+#else
+    uint32_t code;
+    if (!peek(address - sizeof code, &code, sizeof code)) return false;
+    // BL, and BLR.
+    return code >> 26 == 0x25 || (code & 0xfffffc1f) == 0xd63f0000;
+#endif
+}
+
 static uintptr_t frame_pointer(const ucontext_t *context) {
 #if defined(__x86_64__)
     return (uintptr_t)context->uc_mcontext.gregs[REG_RBP];
@@ -221,11 +241,12 @@ static int walk(const ucontext_t *context, uintptr_t *frames, int capacity) {
     pointers[count++] = frame;
     int image = image_of(frames[0]);
     if (image > 0 && images[image].lacks_frame_pointers) {
-        // The frame pointer is still that of whoever called into it: the first address of the program that lies on the
-        // stack below it is where it was called from.
+        // The frame pointer is still that of whoever called into it: the first return address into the program that
+        // lies on the stack below it is where it was called from.
         uintptr_t place = stack_pointer(context), address;
         for (; place < frame && place < stack_pointer(context) + 2048; place += sizeof address) {
-            if (!peek(place, &address, sizeof address) || image_of(address) != 0) continue;
+            if (!peek(place, &address, sizeof address)) continue;
+            if (image_of(address) != 0 || !is_return_address(address)) continue;
             frames[count] = address;
             pointers[count++] = frame;
             break;
