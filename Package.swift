@@ -140,7 +140,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
-        .testTarget(name: "EndToEndTests", dependencies: ["medbuilder", "MedTesting"]),
+        .testTarget(name: "EndToEndTests", dependencies: ["medbuilder", "MedTesting"], exclude: ["Tools"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -217,7 +217,7 @@ public final class HealthEngine: Service {
     /// Asks the check's question, in a task of its own: one that hangs must not hold anybody up, and nothing of whoever
     /// caused it, such as the work that a trap would be blamed on, may stick to it.
     private func task(_ id: CheckState.RunID, _ check: HealthCheck) -> Task<Void, Never> {
-        Task.detached { [weak self, clock] in
+        Task.detached { [weak self, clock, logger] in
             let began = clock.now
             let report: HealthReport
             do {
@@ -226,6 +226,10 @@ public final class HealthEngine: Service {
                 report = check.unanswered(because: error)
             }
             let responseTime = began.duration(to: clock.now)
+            logger.debug(
+                "Health check ran",
+                metadata: ["health.check": "\(check.name)", "health.status": "\(report.status.rawValue)"]
+            )
             self?.end(id, report: report, took: responseTime)
         }
     }

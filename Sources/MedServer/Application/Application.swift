@@ -41,6 +41,7 @@ public final class Application: Sendable {
     ///   - groups: of checks, each under `/health/NAME`.
     ///   - services: run beside the server, ended in reverse order before the database is closed. One that ends by
     ///     itself begins a shutdown.
+    ///   - version: of the program, for the status page.
     ///   - startedAt: when the process started, for `uptime`.
     ///   - logger: for everything that is not about one request.
     public init(
@@ -52,6 +53,7 @@ public final class Application: Sendable {
         checks: [HealthCheck] = [],
         groups: [HealthGroup] = [],
         services: [any Service] = [],
+        version: String? = nil,
         startedAt: SuspendingClock.Instant = .now,
         logger: Logger
     ) {
@@ -77,11 +79,14 @@ public final class Application: Sendable {
         )
         let stalls = StallWatch(limit: settings.liveStall, logger: logger)
         stalls.watchTaskPool()
+        let progress = StartUpProgress(logger: logger)
         let probes = Probes(
             lifecycle: lifecycle,
             engine: engine,
             stalls: stalls,
             environment: settings.environment.rawValue,
+            identity: ServiceIdentity(release: version, serviceID: "medbuilder"),
+            startUp: progress,
             startedAt: startedAt,
             logger: logger
         )
@@ -117,7 +122,7 @@ public final class Application: Sendable {
         self.database = database
         self.lifecycle = lifecycle
         self.health = engine
-        self.progress = StartUpProgress(logger: logger)
+        self.progress = progress
         self.server = server
         self.tls = tls
         self.stalls = stalls

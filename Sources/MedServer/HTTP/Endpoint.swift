@@ -1,6 +1,8 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import MedRuntime
+
 /// What is answered on a port.
 struct Endpoint: Sendable {
     enum Kind: Sendable {
@@ -15,10 +17,17 @@ struct Endpoint: Sendable {
     let hasManagement: Bool
 
     /// Whether this port answers a probe; where it does not, there is no such path.
-    func answers(_ probe: ProbeRoute) -> Bool {
-        switch probe {
-        case .live, .ready: true
-        case .health: self.kind == .management || !self.hasManagement
+    func answers(_ probe: ProbeRequest.Probe) -> Bool {
+        !probe.isDetailed || self.kind == .management || !self.hasManagement
+    }
+}
+
+extension ProbeRequest.Probe {
+    /// Whether it says more than yes or no.
+    var isDetailed: Bool {
+        switch self {
+        case .live, .ready: false
+        case .health, .status: true
         }
     }
 }

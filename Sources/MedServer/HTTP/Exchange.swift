@@ -13,7 +13,7 @@ final class Exchange: Work, @unchecked Sendable {
     /// Who answers.
     enum Kind {
         /// The connection itself, from the last health snapshot.
-        case probe(ProbeRoute)
+        case probe(ProbeRequest)
         /// The connection itself; it closes after the answer.
         case refusal(Refusal)
         /// The application, which admitted it as work.

@@ -42,16 +42,17 @@ extension ExchangeCarrier {
     var shared: ServerShared { self.connection.shared }
 
     /// Answers a probe.
-    func answer(_ exchange: Exchange, probe: ProbeRoute) {
+    func answer(_ exchange: Exchange, probe: ProbeRequest) {
         var headers = HTTPHeaders()
-        headers.reserveCapacity(6)
-        headers.add(name: "Cache-Control", value: "no-store")
+        headers.reserveCapacity(8)
         guard exchange.method == .GET || exchange.method == .HEAD else {
             headers.add(name: "Allow", value: "GET, HEAD")
+            headers.add(name: "Cache-Control", value: "no-store")
             return self.finish(exchange, status: .methodNotAllowed, headers: headers, error: "method_not_allowed")
         }
         let answer = self.shared.probes.answer(to: probe)
-        headers.add(name: "Content-Type", value: "application/json; charset=utf-8")
+        headers.add(name: "Content-Type", value: answer.contentType)
+        for header in answer.headers { headers.add(name: header.name, value: header.value) }
         self.finish(
             exchange,
             status: HTTPResponseStatus(statusCode: answer.status),

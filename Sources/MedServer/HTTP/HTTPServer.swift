@@ -51,6 +51,10 @@ final class HTTPServer: Sendable {
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
+            // Most connections are idle most of the time: a buffer as large as the last read, not as the library expects.
+            .childChannelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65_536)
+            )
             // What one read brings is parsed as a whole; this bounds how many requests that can be.
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { channel in

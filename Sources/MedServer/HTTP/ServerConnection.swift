@@ -194,7 +194,7 @@ final class ServerConnection: ChannelInboundHandler, @unchecked Sendable {
 extension ServerConnection {
     /// Who answers a request, by its head alone.
     enum Reception {
-        case probe(ProbeRoute)
+        case probe(ProbeRequest)
         case application(expectsContinue: Bool)
         case refusal(Refusal)
     }
@@ -204,7 +204,10 @@ extension ServerConnection {
         guard RequestSyntax.isTarget(head.uri, of: head.method),
             head.headers.first(name: "host").map(RequestSyntax.isHost) ?? (head.version == .http1_0)
         else { return .refusal(.badRequest) }
-        if let probe = ProbeRoute(target: head.uri), self.endpoint.answers(probe), self.mayAsk(probe, head.headers) {
+        if var probe = ProbeRequest(target: head.uri), self.endpoint.answers(probe.probe),
+            self.mayAsk(probe.probe, head.headers)
+        {
+            if probe.isNegotiable { probe.accept(head.headers["accept"]) }
             return .probe(probe)
         }
         guard self.endpoint.kind == .main else { return .refusal(.notFound) }
@@ -223,7 +226,7 @@ extension ServerConnection {
     }
 
     /// Whether the client may see this. Where it may not, there is no such path.
-    private func mayAsk(_ probe: ProbeRoute, _ headers: HTTPHeaders) -> Bool {
+    private func mayAsk(_ probe: ProbeRequest.Probe, _ headers: HTTPHeaders) -> Bool {
         guard probe.isDetailed, let allowed = self.shared.access.health else { return true }
         return self.client(headers)?.isIn(allowed) ?? false
     }

@@ -14,28 +14,22 @@ struct StandInAnswers: Sendable {
         method: String,
         target: String
     ) -> (status: Int, headers: [(String, String)], body: [UInt8]) {
-        var headers = [("Date", self.shared.date.value), ("Content-Type", "application/json; charset=utf-8")]
-        guard let probe = ProbeRoute(target: target), self.endpoint.answers(probe) else {
+        let date = ("Date", self.shared.date.value)
+        var headers = [date, ("Content-Type", "application/json; charset=utf-8")]
+        guard let probe = ProbeRequest(target: target), self.endpoint.answers(probe.probe),
+            // It does not look who asks.
+            !probe.probe.isDetailed || self.shared.access.health == nil
+        else {
             let refusal = self.shared.lifecycle.phase.isShuttingDown ? Refusal.shuttingDown : .stalled
             if let seconds = refusal.retryAfter { headers.append(("Retry-After", String(seconds))) }
             return (Int(refusal.status.code), headers, Array(ErrorBody.json(refusal.code).readableBytesView))
         }
-        headers.append(("Cache-Control", "no-store"))
         guard method == "GET" || method == "HEAD" else {
-            headers.append(("Allow", "GET, HEAD"))
+            headers += [("Allow", "GET, HEAD"), ("Cache-Control", "no-store")]
             return (405, headers, Array(ErrorBody.json("method_not_allowed").readableBytesView))
         }
         let answer = self.shared.probes.answer(to: probe)
-        return (answer.status, headers, answer.body)
-    }
-}
-
-extension Probes {
-    func answer(to route: ProbeRoute) -> Answer {
-        switch route {
-        case .live: self.live()
-        case .ready: self.ready()
-        case .health: self.health()
-        }
+        let own = answer.headers.map { ($0.name, $0.value) }
+        return (answer.status, [date, ("Content-Type", answer.contentType)] + own, answer.body)
     }
 }

@@ -75,6 +75,7 @@ struct Serve: AsyncParsableCommand {
             database: settings.makeDatabase(logger: logger),
             tls: tls,
             lifecycle: lifecycle,
+            version: Version.current,
             startedAt: startedAt,
             logger: logger
         )
