@@ -15,6 +15,7 @@ final class EndToEnd: Sendable {
 
     private struct State {
         var servers: [ServerProcess] = []
+        var tools: [ChildProcess] = []
         var shells: [SQLiteShell] = []
         var mounts: [TemporaryMount] = []
         var containers: [Container] = []
@@ -31,6 +32,7 @@ final class EndToEnd: Sendable {
     }
 
     func add(_ server: ServerProcess) { self.state.withLock { $0.servers.append(server) } }
+    func add(_ tool: ChildProcess) { self.state.withLock { $0.tools.append(tool) } }
     func add(_ shell: SQLiteShell) { self.state.withLock { $0.shells.append(shell) } }
     func add(_ mount: TemporaryMount) { self.state.withLock { $0.mounts.append(mount) } }
     func add(_ container: Container) { self.state.withLock { $0.containers.append(container) } }
@@ -42,6 +44,7 @@ final class EndToEnd: Sendable {
     func end() async {
         let state = self.state.withLock { $0 }
         for server in state.servers { try? await server.process.end() }
+        for tool in state.tools { try? await tool.end() }
         for shell in state.shells { try? await shell.release() }
         for mount in state.mounts { try? await mount.unmount() }
         for container in state.containers { try? await container.remove() }

@@ -143,3 +143,12 @@ let timestampPattern = #"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z"#
 func matches(_ text: String, _ pattern: String) throws -> Bool {
     try Regex(pattern).wholeMatch(in: text) != nil
 }
+
+/// Starts a proxy in front of these ports, with its files below the running test's folder.
+func startProxy(_ kind: ReverseProxy.Kind, backends: [Int], clientTimeout: Int = 30) async throws -> ReverseProxy {
+    let proxy = try ReverseProxy(
+        kind, in: makeFolder(kind.rawValue), backends: backends, clientTimeout: clientTimeout)
+    try #require(EndToEnd.current).add(proxy.process)
+    try await proxy.waitUntilUp()
+    return proxy
+}

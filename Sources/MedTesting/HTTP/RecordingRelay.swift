@@ -1,0 +1,80 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// A port that passes everything on to another one, in both directions, and remembers what it was.
+package final class RecordingRelay: Sendable {
+    /// What went over one connection.
+    package struct Connection: Sendable {
+        /// What the client sent.
+        package internal(set) var sent: [UInt8] = []
+        /// What it got back.
+        package internal(set) var received: [UInt8] = []
+        /// Whether the server ended the connection, or both did.
+        package internal(set) var isOver = false
+    }
+
+    private let listener: ThreadedListener
+    private let recorded: Watched<[Connection]>
+
+    /// The port.
+    package var port: Int { self.listener.port }
+
+    /// Relays to another port of this machine.
+    package init(to port: Int) throws {
+        let recorded = Watched<[Connection]>([])
+        self.recorded = recorded
+        self.listener = try ThreadedListener { client in
+            guard let server = try? Self.connect(to: port) else { return }
+            let index = recorded.update { connections in
+                connections.append(Connection())
+                return connections.count - 1
+            }
+            let isSent = DispatchSemaphore(value: 0)
+            Thread.detachNewThread {
+                defer { isSent.signal() }
+                while case let bytes = receive(from: client), !bytes.isEmpty {
+                    recorded.update { $0[index].sent += bytes }
+                    guard send(bytes, to: server) else { break }
+                }
+                shutdown(server, Int32(SHUT_WR))
+            }
+            while case let bytes = receive(from: server), !bytes.isEmpty {
+                recorded.update { $0[index].received += bytes }
+                guard send(bytes, to: client) else { break }
+            }
+            for descriptor in [client, server] { shutdown(descriptor, Int32(SHUT_RDWR)) }
+            isSent.wait()
+            close(server)
+            recorded.update { $0[index].isOver = true }
+        }
+    }
+
+    /// Ends all connections, waits until they are over, and gives them.
+    package func stop() async throws -> [Connection] {
+        self.listener.stop()
+        return try await self.recorded.wait(for: "the relayed connections to end") { connections in
+            connections.allSatisfy(\.isOver) ? connections : nil
+        }
+    }
+
+    private static func connect(to port: Int) throws -> Int32 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(truncatingIfNeeded: port).bigEndian
+        inet_pton(AF_INET, "127.0.0.1", &address.sin_addr)
+        let result = withUnsafePointer(to: &address) { pointer in
+            // The socket calls take every kind of address as a `sockaddr`, told apart by their family.
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Foundation.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard result == 0 else {
+            close(descriptor)
+            throw HarnessError.system("connect to port \(port)", errno)
+        }
+        return descriptor
+    }
+}
