@@ -28,8 +28,17 @@ package final class ReverseProxy: Sendable {
 
     /// Starts it in front of `backends`, which are ports.
     ///
-    /// - Parameter clientTimeout: How many seconds it waits for the rest of a request.
-    package init(_ kind: Kind, in folder: URL, backends: [Int], clientTimeout: Int = 30) throws {
+    /// - Parameters:
+    ///   - clientTimeout: How many seconds it waits for the rest of a request.
+    ///   - retries: Whether it sends a request that failed at one backend to another one, if it is idempotent. Without
+    ///     it, only one whose connection could not be made.
+    package init(
+        _ kind: Kind,
+        in folder: URL,
+        backends: [Int],
+        clientTimeout: Int = 30,
+        retries: Bool = true
+    ) throws {
         self.kind = kind
         self.folder = folder
         self.port = try FreePort.next()
@@ -37,8 +46,9 @@ package final class ReverseProxy: Sendable {
         let file = folder.appending(path: "\(kind.rawValue).conf")
         let text =
             switch kind {
-            case .nginx: Self.nginx(port: self.port, backends: backends, clientTimeout: clientTimeout)
-            case .haproxy: Self.haproxy(port: self.port, backends: backends, clientTimeout: clientTimeout)
+            case .nginx: Self.nginx(port: self.port, backends: backends, clientTimeout: clientTimeout, retries: retries)
+            case .haproxy:
+                Self.haproxy(port: self.port, backends: backends, clientTimeout: clientTimeout, retries: retries)
             }
         try Data(text.utf8).write(to: file)
         // Both stay a single process in the foreground, which is the one that the harness ends.
@@ -88,14 +98,21 @@ package final class ReverseProxy: Sendable {
         self.log.split(separator: "\n").count { $0.contains("backend-status=\(status) ") }
     }
 
-    private static func nginx(port: Int, backends: [Int], clientTimeout: Int) -> String {
+    /// How many requests it has passed to this backend, successfully, as it logged it.
+    package func served(by port: Int) -> Int {
+        self.log.split(separator: "\n").count {
+            $0.contains("backend-status=200 ") && $0.contains("backend=127.0.0.1:\(port),")
+        }
+    }
+
+    private static func nginx(port: Int, backends: [Int], clientTimeout: Int, retries: Bool) -> String {
         """
         daemon off;
         master_process off;
         pid nginx.pid;
         events { worker_connections 4096; }
         http {
-            log_format backend 'backend-status=$upstream_status status=$status "$request" $upstream_addr';
+            log_format backend 'backend-status=$upstream_status status=$status "$request" backend=$upstream_addr,';
             access_log access.log backend;
             client_body_temp_path body;
             proxy_temp_path proxy;
@@ -116,7 +133,7 @@ package final class ReverseProxy: Sendable {
                     proxy_set_header Connection "";
                     proxy_set_header Host $http_host;
                     proxy_request_buffering off;
-                    proxy_next_upstream error timeout http_503;
+                    proxy_next_upstream \(retries ? "error timeout http_503" : "off");
                 }
             }
         }
@@ -124,7 +141,7 @@ package final class ReverseProxy: Sendable {
         """
     }
 
-    private static func haproxy(port: Int, backends: [Int], clientTimeout: Int) -> String {
+    private static func haproxy(port: Int, backends: [Int], clientTimeout: Int, retries: Bool) -> String {
         """
         global
             maxconn 4096
@@ -132,14 +149,14 @@ package final class ReverseProxy: Sendable {
         defaults
             mode http
             log stdout format raw local0
-            log-format "backend-status=%[var(txn.backend)] status=%ST %{+Q}r %b/%s"
+            log-format "backend-status=%[var(txn.backend)] status=%ST %{+Q}r backend=%si:%sp,"
             timeout connect 2s
             timeout server 30s
             timeout client \(clientTimeout)s
             timeout http-request \(clientTimeout)s
             option redispatch 1
             retries 3
-            retry-on all-retryable-errors
+            retry-on \(retries ? "all-retryable-errors" : "conn-failure")
             http-reuse always
             \(backends.count > 1 ? "option httpchk GET /ready" : "")
         frontend clients

@@ -145,9 +145,15 @@ func matches(_ text: String, _ pattern: String) throws -> Bool {
 }
 
 /// Starts a proxy in front of these ports, with its files below the running test's folder.
-func startProxy(_ kind: ReverseProxy.Kind, backends: [Int], clientTimeout: Int = 30) async throws -> ReverseProxy {
+func startProxy(
+    _ kind: ReverseProxy.Kind,
+    backends: [Int],
+    clientTimeout: Int = 30,
+    retries: Bool = true
+) async throws -> ReverseProxy {
+    let folder = try makeFolder(kind.rawValue)
     let proxy = try ReverseProxy(
-        kind, in: makeFolder(kind.rawValue), backends: backends, clientTimeout: clientTimeout)
+        kind, in: folder, backends: backends, clientTimeout: clientTimeout, retries: retries)
     try #require(EndToEnd.current).add(proxy.process)
     try await proxy.waitUntilUp()
     return proxy
