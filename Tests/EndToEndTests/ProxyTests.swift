@@ -45,6 +45,40 @@ import Testing
         #expect(outcome.statuses[200, default: 0] > 200, "\(outcome)")
     }
 
+    @Test(arguments: ReverseProxy.Kind.allCases)
+    func `h2load sees no failure while the servers behind a proxy are restarted in turn`(kind: ReverseProxy.Kind)
+        async throws
+    {
+        let ports = try [FreePort.next(), FreePort.next()]
+        let environment = ["SHUTDOWN_GRACE_SECONDS": "10", "SHUTDOWN_DEADLINE_SECONDS": "60"]
+        var servers: [ServerProcess] = []
+        for port in ports { servers.append(try await self.start(port, environment)) }
+        let proxy = try await startProxy(kind, backends: ports, http2: true)
+        let load = try ChildProcess(
+            "h2load",
+            [
+                // As many requests as it makes until it has seen all restarts; it is not in a hurry.
+                "-n", "1500", "-c", "4", "-m", "8", "--rps", "50", "http://127.0.0.1:\(proxy.port)/_drill/sleep?ms=10",
+            ],
+            environment: ["PATH": "/usr/bin:/bin"],
+            folder: testFolder()
+        )
+        try #require(EndToEnd.current).add(load)
+        for (index, port) in ports.enumerated() {
+            try await self.waitForRequests(to: port, through: proxy)
+            servers[index].send(SIGTERM)
+            #expect(try await servers[index].waitForExit() == .code(0))
+            servers[index] = try await self.start(port, environment)
+            try await self.waitForRequests(to: port, through: proxy)
+        }
+        #expect(!load.hasEnded)
+        #expect(try await load.waitForExit() == .code(0))
+        try await load.waitForOutput()
+        #expect(
+            load.outputText.contains("1500 done, 1500 succeeded, 0 failed, 0 errored, 0 timeout"),
+            "\(load.outputText)\n\(proxy.log.suffix(4000))")
+    }
+
     private func start(_ port: Int, _ environment: [String: String]) async throws -> ServerProcess {
         let folder = try makeFolder("server-\(port)")
         let own = ["PORT": "\(port)", "DRILL_ROUTES": "on"]

@@ -32,12 +32,14 @@ package final class ReverseProxy: Sendable {
     ///   - clientTimeout: How many seconds it waits for the rest of a request.
     ///   - retries: Whether it sends a request that failed at one backend to another one, if it is idempotent. Without
     ///     it, only one whose connection could not be made.
+    ///   - http2: Whether it speaks HTTP/2 without TLS: with its clients, and HAProxy with its backends, too.
     package init(
         _ kind: Kind,
         in folder: URL,
         backends: [Int],
         clientTimeout: Int = 30,
-        retries: Bool = true
+        retries: Bool = true,
+        http2: Bool = false
     ) throws {
         self.kind = kind
         self.folder = folder
@@ -46,9 +48,12 @@ package final class ReverseProxy: Sendable {
         let file = folder.appending(path: "\(kind.rawValue).conf")
         let text =
             switch kind {
-            case .nginx: Self.nginx(port: self.port, backends: backends, clientTimeout: clientTimeout, retries: retries)
+            case .nginx:
+                Self.nginx(
+                    port: self.port, backends: backends, clientTimeout: clientTimeout, retries: retries, http2: http2)
             case .haproxy:
-                Self.haproxy(port: self.port, backends: backends, clientTimeout: clientTimeout, retries: retries)
+                Self.haproxy(
+                    port: self.port, backends: backends, clientTimeout: clientTimeout, retries: retries, http2: http2)
             }
         try Data(text.utf8).write(to: file)
         // Both stay a single process in the foreground, which is the one that the harness ends.
@@ -105,7 +110,7 @@ package final class ReverseProxy: Sendable {
         }
     }
 
-    private static func nginx(port: Int, backends: [Int], clientTimeout: Int, retries: Bool) -> String {
+    private static func nginx(port: Int, backends: [Int], clientTimeout: Int, retries: Bool, http2: Bool) -> String {
         """
         daemon off;
         master_process off;
@@ -126,7 +131,7 @@ package final class ReverseProxy: Sendable {
                 keepalive 32;
             }
             server {
-                listen 127.0.0.1:\(port) backlog=4096;
+                listen 127.0.0.1:\(port) backlog=4096\(http2 ? " http2" : "");
                 location / {
                     proxy_pass http://backends;
                     proxy_http_version 1.1;
@@ -141,7 +146,7 @@ package final class ReverseProxy: Sendable {
         """
     }
 
-    private static func haproxy(port: Int, backends: [Int], clientTimeout: Int, retries: Bool) -> String {
+    private static func haproxy(port: Int, backends: [Int], clientTimeout: Int, retries: Bool, http2: Bool) -> String {
         """
         global
             maxconn 4096
@@ -160,14 +165,14 @@ package final class ReverseProxy: Sendable {
             http-reuse always
             \(backends.count > 1 ? "option httpchk GET /ready" : "")
         frontend clients
-            bind 127.0.0.1:\(port) backlog 4096
+            bind 127.0.0.1:\(port) backlog 4096\(http2 ? " proto h2" : "")
             default_backend servers
         backend servers
             http-request disable-l7-retry unless { method GET HEAD }
             http-response set-var(txn.backend) status
         \(backends.enumerated().map { index, backend in
-            "    server s\(index) 127.0.0.1:\(backend)"
-                + (backends.count > 1 ? " check inter 200ms fall 2 rise 1" : "")
+            "    server s\(index) 127.0.0.1:\(backend)" + (http2 ? " proto h2" : "")
+                + (backends.count > 1 ? " check check-proto h1 inter 200ms fall 2 rise 1" : "")
         }.joined(separator: "\n"))
 
         """

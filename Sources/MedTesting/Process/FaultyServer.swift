@@ -13,63 +13,29 @@ package final class FaultyServer: Sendable {
         case drops, neverReads, isSilent
     }
 
+    private let listener: ThreadedListener
+    private let count: Counter
+
     /// The port.
-    package let port: Int
-    private let listener: Int32
-    private let open = Mutex<Set<Int32>>([])
-    private let count = Atomic(0)
+    package var port: Int { self.listener.port }
 
     /// How many connections it has accepted.
-    package var accepted: Int { self.count.load(ordering: .relaxed) }
+    package var accepted: Int { self.count.value.load(ordering: .relaxed) }
 
     /// Serves on a free port; `behaviour` is asked with the `X-Sequence` of each request.
     package init(_ behaviour: @escaping @Sendable (Int) -> Behaviour) throws {
-        self.listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        inet_pton(AF_INET, "127.0.0.1", &address.sin_addr)
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let (listener, length) = (self.listener, size)
-        let result = withUnsafeMutablePointer(to: &address) { pointer in
-            // The socket calls take every kind of address as a `sockaddr`, told apart by their family.
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, length) == 0 && listen(listener, 64) == 0 && getsockname(listener, $0, &size) == 0
-            }
+        let count = Counter()
+        self.count = count
+        self.listener = try ThreadedListener { descriptor in
+            count.value.add(1, ordering: .relaxed)
+            while Self.serve(descriptor, behaviour) {}
         }
-        guard result else { throw HarnessError.system("Listening", errno) }
-        self.port = Int(address.sin_port.bigEndian)
-        Thread.detachNewThread { self.accept(behaviour) }
     }
 
     /// Accepts nobody any more, and ends all connections.
-    package func stop() {
-        shutdown(self.listener, Int32(SHUT_RDWR))
-        self.open.withLock { open in for descriptor in open { shutdown(descriptor, Int32(SHUT_RDWR)) } }
-    }
+    package func stop() { self.listener.stop() }
 
-    private func accept(_ behaviour: @escaping @Sendable (Int) -> Behaviour) {
-        while true {
-            var waiting = pollfd(fd: self.listener, events: Int16(POLLIN), revents: 0)
-            while poll(&waiting, 1, -1) < 0 && errno == EINTR {}
-            // There no process is started meanwhile, which would inherit the connection and keep it open.
-            let accepted = try? SpawnThread.shared.run { [listener = self.listener] in
-                let descriptor = Foundation.accept(listener, nil, nil)
-                _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-                return descriptor
-            }
-            guard let descriptor = accepted, descriptor >= 0 else { break }
-            self.count.add(1, ordering: .relaxed)
-            self.open.withLock { _ = $0.insert(descriptor) }
-            Thread.detachNewThread {
-                while Self.serve(descriptor, behaviour) {}
-                self.open.withLock { open in
-                    open.remove(descriptor)
-                    close(descriptor)
-                }
-            }
-        }
-        close(self.listener)
-    }
+    private final class Counter: Sendable { let value = Atomic(0) }
 
     /// Serves one request; false when the connection is to end.
     private static func serve(_ descriptor: Int32, _ behaviour: (Int) -> Behaviour) -> Bool {

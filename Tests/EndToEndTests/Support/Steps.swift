@@ -149,12 +149,56 @@ func startProxy(
     _ kind: ReverseProxy.Kind,
     backends: [Int],
     clientTimeout: Int = 30,
-    retries: Bool = true
+    retries: Bool = true,
+    http2: Bool = false
 ) async throws -> ReverseProxy {
     let folder = try makeFolder(kind.rawValue)
     let proxy = try ReverseProxy(
-        kind, in: folder, backends: backends, clientTimeout: clientTimeout, retries: retries)
+        kind, in: folder, backends: backends, clientTimeout: clientTimeout, retries: retries, http2: http2)
     try #require(EndToEnd.current).add(proxy.process)
     try await proxy.waitUntilUp()
     return proxy
+}
+
+/// A server, and where its probes can be had without TLS.
+struct ProbedServer {
+    let process: ServerProcess
+    let probePort: Int
+    /// What it shows clients, if it speaks TLS.
+    let certificate: TestCertificate?
+
+    /// A `GET` of a probe.
+    func probe(_ target: String) async throws -> RawResponse {
+        try await RawClient.exchange(port: self.probePort, "GET", target)
+    }
+}
+
+/// Starts the server with its drill routes, with TLS or without, and waits until `/ready` is 200.
+func startHealthy(
+    _ environment: [String: String] = [:],
+    tls: Bool,
+    in folder: URL? = nil
+) async throws -> ProbedServer {
+    var environment = ["DRILL_ROUTES": "on"].merging(environment) { $1 }
+    var certificate: TestCertificate?
+    var probePort: Int?
+    if tls {
+        let made = try await TestCertificate(in: makeFolder("tls"))
+        let port = try FreePort.next()
+        (certificate, probePort) = (made, port)
+        environment["TLS_CERTIFICATE_FILE"] = made.server.path
+        environment["TLS_KEY_FILE"] = made.serverKey.path
+        environment["MANAGEMENT_PORT"] = "\(port)"
+    }
+    let process = try startServer(environment, in: folder)
+    let port = try await process.port
+    let server = ProbedServer(process: process, probePort: probePort ?? port, certificate: certificate)
+    try await eventually("the server is ready") {
+        do {
+            return try await server.probe("/ready").status == 200
+        } catch let error as HarnessError where error.code == .refused {
+            return false
+        }
+    }
+    return server
 }
