@@ -9,7 +9,7 @@ import Testing
 /// none. `MED_FRAMING_TABLE=1` in the environment of the test run prints what everybody makes of every case.
 @Suite(.endToEnd) struct FramingTests {
     @Test func `every way to write a request is taken or refused as the RFC asks`() async throws {
-        let server = try await drillServer(["HTTP_HEADER_TIMEOUT_SECONDS": "1"])
+        let server = try await drillServer()
         let answers = try await self.answers(on: await server.port)
         for (framing, answer) in zip(FramingCase.all, answers) {
             #expect(answer.isOver, "The connection stays open: \(framing)")
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test func `what nginx or HAProxy refuses is refused here too`() async throws {
-        let server = try await drillServer(["HTTP_HEADER_TIMEOUT_SECONDS": "1"])
+        let server = try await drillServer()
         let ours = try await self.answers(on: await server.port)
         let origin = try RecordingOrigin()
         defer { origin.stop() }

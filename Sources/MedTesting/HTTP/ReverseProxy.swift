@@ -158,6 +158,8 @@ package final class ReverseProxy: Sendable {
             timeout connect 2s
             timeout server 30s
             timeout client \(clientTimeout)s
+            # A server that is slow on a busy machine is not down.
+            timeout check 30s
             timeout http-request \(clientTimeout)s
             option redispatch 1
             retries 3
