@@ -8,122 +8,63 @@ median of five runs, and every ratio that of five pairs. The last lines are for 
     RESULT name=… ours=… peer=… ratio=… target=… met=yes|no
 """
 
+import functools
 import os
 import re
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
+import common
+from common import Server, make_load, wrk
+
 RUNS = 5
 SECONDS = 4
-# More than the cores, so that the servers are busy; few enough that the load maker is not kept off the processor.
-CONNECTIONS = 32
 REQUESTS_FOR_MEMORY = 1_000_000
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+report = functools.partial(common.report, digits=2)
 
 
-def status_of(port, path):
-    """The status of one GET, or None while nobody listens."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as client:
-            client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-            return int(client.recv(4096).split()[1])
-    except (ConnectionError, IndexError):
-        return None
-
-
-def wait_until_ready(port, path):
-    limit = time.monotonic() + 30
-    while status_of(port, path) != 200:
-        if time.monotonic() > limit:
-            sys.exit(f"the server on port {port} did not answer {path} with 200 within 30 s")
-
-
-def start_ours(binary, folder, port):
-    environment = {"PATH": os.environ["PATH"], "PORT": str(port), "LOG_FORMAT": "json"}
-    log = open(os.path.join(folder, "log"), "ab")
-    return subprocess.Popen([binary, "serve"], cwd=folder, env=environment, stdout=log)
-
-
-def resident_mebibytes(process):
-    with open(f"/proc/{process.pid}/status") as status:
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status.read()).group(1)) / 1024
-
-
-def load(port, path):
+def load(server, path):
     """Requests a second and the 99th percentile in milliseconds."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", f"http://127.0.0.1:{port}{path}"]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in text or "Socket errors" in text:
-        sys.exit(f"{path} of port {port} failed under load:\n{text}")
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
+    _, rate, text = make_load(wrk(server, path, SECONDS, "--latency"))
     value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
     return rate, float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
-results = []
-
-
-def report(name, ours, target, peer=None, ratio=None, at_least=False):
-    measured = ours if ratio is None else ratio
-    met = measured >= target if at_least else measured <= target
-    sign = ">=" if at_least else "<="
-    results.append(
-        f"RESULT name={name} ours={ours:.2f} peer={'-' if peer is None else f'{peer:.2f}'} "
-        f"ratio={'-' if ratio is None else f'{ratio:.2f}'} target={sign}{target} met={'yes' if met else 'no'}"
-    )
+def mebibytes(server):
+    return server.resident_bytes() / 2**20
 
 
 def main():
-    binary, peer_binary = (os.path.abspath(path) for path in sys.argv[1:3])
+    command, peer_command = ([os.path.abspath(path)] for path in sys.argv[1:3])
     with tempfile.TemporaryDirectory() as folder:
         # The first start makes the database; those that are measured find it.
-        port = free_port()
-        process = start_ours(binary, folder, port)
-        wait_until_ready(port, "/ready")
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+        with Server(command, folder) as server:
+            server.terminate()
+            server.expect_exit(0)
 
         starts, exits = [], []
         for _ in range(RUNS):
-            port = free_port()
             began = time.perf_counter()
-            process = start_ours(binary, folder, port)
-            wait_until_ready(port, "/ready")
-            starts.append((time.perf_counter() - began) * 1000)
-            time.sleep(0.5)
-            began = time.perf_counter()
-            process.send_signal(signal.SIGTERM)
-            code = process.wait()
-            exits.append((time.perf_counter() - began) * 1000)
-            if code != 0:
-                sys.exit(f"an idle server ended with {code}")
+            with Server(command, folder) as server:
+                starts.append((time.perf_counter() - began) * 1000)
+                time.sleep(0.5)
+                began = server.terminate()
+                exits.append((server.expect_exit(0) - began) * 1000)
 
-        port, peer_port = free_port(), free_port()
-        process = start_ours(binary, folder, port)
-        peer = subprocess.Popen([peer_binary, str(peer_port)], stdout=subprocess.DEVNULL)
-        try:
-            wait_until_ready(port, "/ready")
-            wait_until_ready(peer_port, "/ready")
+        with Server(command, folder) as server, Server(peer_command, f"{folder}/peer") as peer:
             time.sleep(2)
-            idle = resident_mebibytes(process)
+            idle = mebibytes(server)
 
             print(f"{'path':8} {'run':>3} {'ours req/s':>11} {'peer req/s':>11} {'ours p99 ms':>12} {'peer p99 ms':>12}")
             sent = 0
             for path in ("/live", "/ready"):
                 ours, theirs = [], []
                 for run in range(RUNS):
-                    ours.append(load(port, path))
-                    theirs.append(load(peer_port, path))
+                    ours.append(load(server, path))
+                    theirs.append(load(peer, path))
                     sent += ours[-1][0] * SECONDS
                     print(
                         f"{path:8} {run + 1:3} {ours[-1][0]:11.0f} {theirs[-1][0]:11.0f} "
@@ -142,12 +83,8 @@ def main():
                         at_least=index == 0,
                     )
             while sent < REQUESTS_FOR_MEMORY:
-                sent += load(port, "/live")[0] * SECONDS
-            loaded = resident_mebibytes(process)
-        finally:
-            for server in (process, peer):
-                server.send_signal(signal.SIGTERM)
-                server.wait()
+                sent += load(server, "/live")[0] * SECONDS
+            loaded = mebibytes(server)
 
     print(f"start to /ready, ms: {', '.join(f'{value:.1f}' for value in starts)}")
     print(f"SIGTERM to exit, ms: {', '.join(f'{value:.1f}' for value in exits)}")
@@ -156,7 +93,7 @@ def main():
     report("idle-memory-mebibytes", idle, 40)
     report("memory-after-a-million-mebibytes", loaded, 60)
     report("idle-exit-milliseconds", statistics.median(exits), 50)
-    print("\n".join(results))
+    print("\n".join(common.results))
 
 
 main()

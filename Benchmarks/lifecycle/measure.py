@@ -15,24 +15,21 @@ noise. A pair is measured again if somebody else used the processors meanwhile. 
 import contextlib
 import os
 import re
-import resource
 import select
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
+import common
+from common import report, wrk
+
 PAIRS = {"/_drill/hello": 30, "/live": 20}
 PAIRS_FOR_INFORMATION = 10
 SECONDS = 1
-# So many of the processors' seconds in one may be used by others; the count itself is off by a tenth.
-DISTURBANCE = 0.15
-# More than the cores, so that the servers are busy; few enough that the load maker is not kept off the processor.
-CONNECTIONS = 32
 RUNS = 20
 STALL_RUNS = 5
 # Requests for the two runs whose difference is counted, and how often that is done.
@@ -40,154 +37,11 @@ COUNTED = (500, 4500)
 COUNTS = 3
 
 
-class Server:
-    """A server of its own folder's database, from `with` to `with`; it is killed if it has not ended by then."""
+class Server(common.Server):
+    """A server with the routes for experiments."""
 
     def __init__(self, command, folder, **settings):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        environment = {"PATH": os.environ["PATH"], "PORT": str(self.port), "HOST": "127.0.0.1", "LOG_FORMAT": "json"}
-        environment |= {"DRILL_ROUTES": "on"} | settings
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, "log"), "ab") as log:
-            self.process = subprocess.Popen([*command, "serve"], cwd=folder, env=environment, stdout=log, stderr=log)
-
-    def __enter__(self):
-        limit = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(ConnectionError), self.connect() as connection:
-                if connection.get("/ready") == 200:
-                    return self
-            if time.monotonic() > limit:
-                sys.exit(f"the server on port {self.port} did not answer /ready with 200 within 30 s")
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def connect(self):
-        return Connection(self.port)
-
-    def terminate(self):
-        """Sends SIGTERM and says when."""
-        moment = time.perf_counter()
-        self.process.send_signal(signal.SIGTERM)
-        return moment
-
-    def expect_exit(self, code):
-        """Waits for the end, checks its code, and says when it was."""
-        # Without a time limit, with which Python would look only now and then.
-        found = self.process.wait()
-        moment = time.perf_counter()
-        if found != code:
-            sys.exit(f"a server ended with {found} instead of {code}")
-        return moment
-
-    def processor_seconds(self):
-        # The kernel's clock of another process, exact to the nanosecond (clock_getcpuclockid).
-        return time.clock_gettime((~self.process.pid << 3) | 2)
-
-
-class Connection:
-    """A kept-alive connection."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def send(self, path):
-        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-
-    def receive(self):
-        """The status of an answer that has come as a whole."""
-        answer = b""
-        while True:
-            head, end, body = answer.partition(b"\r\n\r\n")
-            if end and len(body) >= int(re.search(rb"(?i)content-length: *(\d+)", head).group(1)):
-                return int(head.split()[1])
-            more = self.socket.recv(65536)
-            if not more:
-                raise ConnectionError("the connection ended without an answer")
-            answer += more
-
-    def get(self, path):
-        self.send(path)
-        return self.receive()
-
-
-def wrk(port, path, seconds):
-    return ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", f"http://127.0.0.1:{port}{path}"]
-
-
-def busy_seconds():
-    """What all processors have worked since the machine started."""
-    with open("/proc/stat") as text:
-        user, nice, system, _, _, *interrupts = map(int, text.readline().split()[1:9])
-    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
-
-
-def load(server, path):
-    """Requests a second, the server's microseconds of processor time for each, and how many processors others used."""
-    before = server.processor_seconds()
-    others, children = busy_seconds(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.perf_counter()
-    text = subprocess.run(wrk(server.port, path, SECONDS), check=True, capture_output=True, text=True).stdout
-    taken = time.perf_counter() - began
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    others = busy_seconds() - others - (used.ru_utime - children.ru_utime) - (used.ru_stime - children.ru_stime)
-    spent = server.processor_seconds() - before
-    if "Non-2xx" in text or "Socket errors" in text:
-        sys.exit(f"{path} of port {server.port} failed under load:\n{text}")
-    requests = int(re.search(r"(\d+) requests in", text).group(1))
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
-    return rate, spent / requests * 1e6, (others - spent) / taken
-
-
-results = []
-
-
-def report(name, ours, target, peer=None, ratio=None, at_least=False):
-    measured = ours if ratio is None else ratio
-    met = measured >= target if at_least else measured <= target
-    results.append(
-        f"RESULT name={name} ours={ours:.2f} peer={'-' if peer is None else f'{peer:.2f}'} "
-        # A thousandth matters where the target is one per cent.
-        f"ratio={'-' if ratio is None else f'{ratio:.3f}'} target={'>=' if at_least else '<='}{target} "
-        f"met={'yes' if met else 'no'}"
-    )
-
-
-def compare(label, path, ours, peer, pairs):
-    """Loads two servers in turn: the medians of each and of the pairs' ratios, for requests a second and for time."""
-    load(ours, path), load(peer, path)
-    runs, disturbed = [], 0
-    while len(runs) < pairs:
-        order = (ours, peer) if len(runs) % 2 == 0 else (peer, ours)
-        figures = {server: load(server, path) for server in order}
-        # The run must end, on a machine that is never left alone too.
-        if disturbed < pairs // 2 and max(others for _, _, others in figures.values()) > DISTURBANCE:
-            disturbed += 1
-            continue
-        runs.append((figures[ours], figures[peer]))
-    if disturbed == pairs // 2:
-        print(f"Others kept the processors busy: {label} says little.")
-    rows = []
-    for index, unit in enumerate(("req/s", "µs processor/req")):
-        mine, theirs = [run[0][index] for run in runs], [run[1][index] for run in runs]
-        lower, middle, upper = statistics.quantiles([a / b for a, b in zip(mine, theirs)], n=4)
-        rows.append((statistics.median(mine), statistics.median(theirs), middle))
-        print(
-            f"{label:16} {unit:17} {rows[-1][0]:10.2f} {rows[-1][1]:10.2f}   {middle:.4f} ({lower:.4f} to {upper:.4f})",
-            flush=True,
-        )
-    return rows
+        super().__init__(command, folder, DRILL_ROUTES="on", **settings)
 
 
 def has_counters():
@@ -201,9 +55,9 @@ def has_counters():
 def instructions_by_counter(command, folder, path):
     """Instructions for a request under load."""
     with Server(command, folder) as server:
-        load(server, path)
+        common.make_load(wrk(server, path, SECONDS))
         perf = ["perf", "stat", "-x,", "-e", "instructions:u", "-p", str(server.process.pid)]
-        done = subprocess.run(perf + wrk(server.port, path, 5), check=True, capture_output=True, text=True)
+        done = subprocess.run(perf + wrk(server, path, 5), check=True, capture_output=True, text=True)
     count = int(re.search(r"^(\d+),", done.stderr, re.MULTILINE).group(1))
     return count / int(re.search(r"(\d+) requests in", done.stdout).group(1))
 
@@ -243,6 +97,10 @@ def count_instructions(ours, peer, folder):
         for name, command in (("ours", ours), ("without", peer))
     )
     print(f"instructions per request, user: {mine:.0f}, without {theirs:.0f}, ratio {mine / theirs:.4f}", flush=True)
+
+
+def compare(label, path, ours, peer, pairs):
+    return common.compare(label, *((server, wrk(server, path, SECONDS)) for server in (ours, peer)), pairs)
 
 
 def measure_cost(command, without, folder):
@@ -303,7 +161,7 @@ def trap_answer(command, folder, is_loaded):
     with Server(command, folder) as server, contextlib.ExitStack() as stack, server.connect() as client:
         if is_loaded:
             makes_load = subprocess.Popen(
-                wrk(server.port, "/_drill/hello", 10), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                wrk(server, "/_drill/hello", 10), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
             stack.callback(makes_load.wait)
             stack.callback(makes_load.kill)
@@ -378,7 +236,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         measure_cost(command, without, folder)
         measure_times(command, folder + "/times")
-    print("\n".join(results))
+    print("\n".join(common.results))
 
 
 main()

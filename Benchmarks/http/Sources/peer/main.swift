@@ -18,9 +18,7 @@ router.get("live") { _, _ in hello(#"{"alive":true,"timestamp":"2025-10-27T05:34
 router.get("ready") { _, _ in
     hello(#"{"ready":true,"timestamp":"2025-10-27T05:34:00.000Z","checks":{"database":true,"server":true}}"#)
 }
-guard let port = CommandLine.arguments.dropFirst().first.flatMap(Int.init) else {
-    fatalError("usage: bare-hummingbird PORT")
-}
+guard let port = Environment().get("PORT", as: Int.self) else { fatalError("PORT is not set") }
 var logger = Logger(label: "bare-hummingbird")
 logger.logLevel = .error
 let application = Application(
