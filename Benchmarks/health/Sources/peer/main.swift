@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Hummingbird
+import HummingbirdCore
 import HummingbirdHTTP2
 import Logging
+import NIOCore
 import NIOPosix
 import NIOSSL
 
