@@ -170,8 +170,8 @@ def load(server, command):
 
 
 def compare(label, ours, peer, pairs):
-    """Makes two loads, each a server and a load maker, in turn: for requests a second and for processor time, the median
-    of each and of the pairs' ratios.
+    """Makes two loads, each a server and a load maker, in turn: for requests a second and for processor time, the
+    median of each and of the pairs' ratios.
 
     What counts is the pairs' ratio: what slows the machine for a while slows both of a pair. A pair is measured again
     if somebody else used the processors meanwhile.

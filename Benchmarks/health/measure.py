@@ -24,7 +24,7 @@ import tempfile
 import time
 
 import common
-from common import CONNECTIONS, Connection, Server, compare, make_load, report, wrk
+from common import CONNECTIONS, Server, compare, make_load, report, wrk
 
 SECONDS = 1
 PAIRS = 20
