@@ -8,5 +8,5 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 swift build -c release --static-swift-stdlib --product medbuilder >&2
 swift build -c release --static-swift-stdlib --package-path Benchmarks/health --scratch-path .build-bench-health >&2
-exec env PYTHONPATH=Benchmarks python3 Benchmarks/health/measure.py \
+exec env PYTHONPATH=Benchmarks python3 -B Benchmarks/health/measure.py \
     .build/release/medbuilder .build-bench-health/release/bare-hummingbird "$@"

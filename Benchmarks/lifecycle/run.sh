@@ -44,5 +44,5 @@ patch_copy
 swift build -c release --static-swift-stdlib --product medbuilder >&2
 swift build -c release --static-swift-stdlib --product medbuilder \
     --package-path "$build/without" --scratch-path "$build/build" >&2
-exec env PYTHONPATH=Benchmarks python3 Benchmarks/lifecycle/measure.py \
+exec env PYTHONPATH=Benchmarks python3 -B Benchmarks/lifecycle/measure.py \
     .build/release/medbuilder "$build/build/release/medbuilder"
