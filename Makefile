@@ -6,7 +6,7 @@ SWIFT_FILES := Package.swift Sources Tests Examples $(wildcard Benchmarks)
 EXAMPLES := hummingbird-server service-group
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test build examples bench-http bench-lifecycle docs format lint check check-model soak clean
+.PHONY: help serve test build examples bench-health bench-http bench-lifecycle docs format lint check check-model soak clean
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ examples: ## Build the packages that show MedRuntime in other services
 		touch Examples/$$name/Package.swift; \
 		$(SWIFT) build --package-path Examples/$$name --scratch-path .build-examples-$$name || exit 1; \
 	done
+
+bench-health: ## Measure what probes, TLS, HTTP/2, idle connections and the status page cost, against a bare Hummingbird
+	@scripts/setup.sh bench
+	Benchmarks/health/run.sh
 
 bench-http: ## Measure requests a second, start, memory and exit against a bare Hummingbird server
 	@scripts/setup.sh bench
@@ -71,4 +75,4 @@ soak: ## Spring every kind of trap under load 100 times, and watch a busy server
 	MED_SOAK_SECONDS=600 $(SWIFT) test --skip-build --filter 'busy with all processors'
 
 clean: ## Remove everything that was built
-	rm -rf .build .build-bench-http .build-bench-lifecycle $(EXAMPLES:%=.build-examples-%)
+	rm -rf .build .build-bench-health .build-bench-http .build-bench-lifecycle $(EXAMPLES:%=.build-examples-%)

@@ -23,6 +23,17 @@ spin|test|command spin|tries the model of the shutdown in every order of events
 gcc|test|command gcc|compiles what spin makes of the model
 podman|test|command podman|runs the server as process 1 of a container in the tests
 runc|test|file /usr/sbin/runc|what podman starts the containers with
+nginx-light|test|file /usr/sbin/nginx|a proxy in front of the server in the tests
+haproxy|test|file /usr/sbin/haproxy|another one
+slowhttptest|test|command slowhttptest|attacks the server with slow clients in the tests
+nghttp2-client|bench test|command h2load|makes the load of HTTP/2 and TLS
+curl|test|command curl|a client in the tests
+openssl|bench test|command openssl|makes certificates for the benchmarks and tests
+chromium|test|command chromium|a client in the tests, and shows the status page to the accessibility checker
+chromium-driver|test|command chromedriver|lets the checker drive chromium
+python3-httpx|test|file /usr/lib/python3/dist-packages/httpx|a client in the tests
+python3-pip|test|command pip3|installs the accessibility checker
+python3-h2|test|file /usr/lib/python3/dist-packages/h2|lets httpx speak HTTP/2
 wrk|bench test|command wrk|makes the load
 python3|bench test|command python3|measures and counts; starts a process with system calls forbidden
 LIST

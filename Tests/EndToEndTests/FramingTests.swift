@@ -9,7 +9,8 @@ import Testing
 /// none. `MED_FRAMING_TABLE=1` in the environment of the test run prints what everybody makes of every case.
 @Suite(.endToEnd) struct FramingTests {
     @Test func `every way to write a request is taken or refused as the RFC asks`() async throws {
-        let server = try await drillServer()
+        // Some wait for a body that never ends.
+        let server = try await drillServer(["HTTP_BODY_TIMEOUT_SECONDS": "2"])
         let answers = try await self.answers(on: await server.port)
         for (framing, answer) in zip(FramingCase.all, answers) {
             #expect(answer.isOver, "The connection stays open: \(framing)")
@@ -22,7 +23,7 @@ import Testing
     }
 
     @Test func `what nginx or HAProxy refuses is refused here too`() async throws {
-        let server = try await drillServer()
+        let server = try await drillServer(["HTTP_BODY_TIMEOUT_SECONDS": "2"])
         let ours = try await self.answers(on: await server.port)
         let origin = try RecordingOrigin()
         defer { origin.stop() }

@@ -214,7 +214,7 @@ extension ServerConnection {
         guard case .normal = self.admission else { return .refusal(.tooManyConnections) }
         if let length = head.headers.first(name: "content-length") {
             // One that is no number of ours is longer than anything that we take: the parser has seen digits alone.
-            guard let length = Int(length), length <= self.shared.limits.maxBodySize else {
+            guard let length = Int(length.trimmed), length <= self.shared.limits.maxBodySize else {
                 return .refusal(.bodyTooLarge)
             }
         }
@@ -243,5 +243,14 @@ extension ServerConnection {
                 xForwardedProto: headers["x-forwarded-proto"]
             )
         )
+    }
+}
+
+extension String {
+    /// Without the blanks around it, which are no part of a field's value (RFC 9110 §5.5) and which the parser leaves behind.
+    fileprivate var trimmed: Substring {
+        var text = self[...]
+        while text.last == " " || text.last == "\t" { text.removeLast() }
+        return text
     }
 }
