@@ -88,9 +88,26 @@ case "$purpose" in
     *) die "Usage: scripts/setup.sh serve|test|bench" ;;
 esac
 
+# What shows the status page to an accessibility checker comes from PyPI, into a folder of the project's own.
+readonly python_folder=".build-python"
+readonly python_packages=(selenium==4.27.1 axe-selenium-python==2.1.6)
+
+install_python_packages() {
+    [[ -d $python_folder/axe_selenium_python ]] && return
+    printf 'Installing into %s: %s\n' "$python_folder" "${python_packages[*]}" >&2
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
+        --target "$python_folder" "${python_packages[@]}" >&2 ||
+        die "pip could not install them. Its messages above say why."
+}
+
+finish() {
+    [[ $purpose == test ]] && install_python_packages
+    exit 0
+}
+
 require_swift
 find_missing
-((${#missing[@]} > 0)) || exit 0
+((${#missing[@]} > 0)) || finish
 
 printf 'These system packages are missing:\n%s' "$report" >&2
 command -v apt-get >/dev/null || die "This system has no apt-get: install them, under the names they have here, and try again."
@@ -104,3 +121,4 @@ fi
 
 find_missing
 ((${#missing[@]} == 0)) || die "apt-get has installed them, and yet these are not found: ${missing[*]}."
+finish

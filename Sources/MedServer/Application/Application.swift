@@ -38,7 +38,7 @@ public final class Application: Sendable {
     ///   - tls: with what the main port speaks TLS; nil for plain HTTP.
     ///   - lifecycle: decides what is accepted and when the process ends.
     ///   - checks: of the application, besides the built-in ones. A mistake in them traps; see ``HealthEngine``.
-    ///   - groups: of checks, each under `/health/NAME`.
+    ///   - groups: of checks, each under `/health/NAME`, besides `storage` and `system`.
     ///   - services: run beside the server, ended in reverse order before the database is closed. One that ends by
     ///     itself begins a shutdown.
     ///   - version: of the program, for the status page.
@@ -73,7 +73,10 @@ public final class Application: Sendable {
         if let tls { builtIn.append(.certificate(of: tls)) }
         let engine = HealthEngine(
             checks: builtIn + checks,
-            groups: groups,
+            groups: [
+                HealthGroup("storage", checks: ["database", "diskSpace"], required: ["database"]),
+                HealthGroup("system", checks: ["memory", "diskSpace", "fileDescriptors", "clock"]),
+            ] + groups,
             hidesReasons: settings.environment == .production,
             logger: logger
         )
