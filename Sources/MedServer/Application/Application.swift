@@ -173,6 +173,9 @@ public final class Application: Sendable {
         // Registered before anything is opened; the last registered is done first.
         self.lifecycle.onCleanUp("connections") { await self.server.settle() }
         self.lifecycle.onCleanUp("database") { await self.database.close() }
+        if self.settings.drill.cleanUp > .zero {
+            self.lifecycle.onCleanUp("drill") { try? await Task.sleep(for: self.settings.drill.cleanUp) }
+        }
         await self.lifecycle.runUntilCleanedUp([self.health, startUp] + self.services)
     }
 }

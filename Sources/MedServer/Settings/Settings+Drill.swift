@@ -20,16 +20,24 @@ extension Settings {
         ///
         /// - Key: `drill.start`. Default: `normal`. Anything else is refused in production.
         public var start: Start
+        /// How much longer the clean-up takes.
+        ///
+        /// - Key: `drill.cleanUpSeconds`. Default: 0. Anything else is refused in production.
+        public var cleanUp: Duration
 
         init(reader: inout SettingsReader, environment: AppEnvironment) {
             self.routes = reader.isOn(.drillRoutes)
             self.start = reader.choice(.drillStart)
+            self.cleanUp = reader.seconds(.drillCleanUp)
             guard environment == .production else { return }
             if self.routes, reader.areSound(.appEnvironment, .drillRoutes) {
                 reader.refuse(.drillRoutes, "it must be off in production")
             }
             if self.start != .normal, reader.areSound(.appEnvironment, .drillStart) {
                 reader.refuse(.drillStart, "it must be normal in production")
+            }
+            if self.cleanUp != .zero, reader.areSound(.appEnvironment, .drillCleanUp) {
+                reader.refuse(.drillCleanUp, "it must be 0 in production")
             }
         }
     }
