@@ -11,6 +11,12 @@ import Testing
 
 @Suite struct HealthEngineTests {
     private let log = RecordedLog()
+    /// Without the record of every run.
+    private var logger: Logger {
+        var logger = self.log.logger
+        logger.logLevel = .info
+        return logger
+    }
 
     private func check(
         _ name: String = "thing",
@@ -32,7 +38,7 @@ import Testing
     }
 
     private func engine(_ checks: [HealthCheck], hidesReasons: Bool = false) -> HealthEngine {
-        HealthEngine(checks: checks, hidesReasons: hidesReasons, logger: self.log.logger)
+        HealthEngine(checks: checks, hidesReasons: hidesReasons, logger: self.logger)
     }
 
     /// Runs the engine during `body`.
@@ -157,7 +163,7 @@ import Testing
     @Test func `a newer report is never overwritten by an older one, and no run sees another`() async {
         let number = Atomic<Int>(0)
         let inside = Atomic<Int>(0)
-        let slowLogger = Logger(label: "test") { _ in DawdlingHandler(base: self.log.logger) }
+        let slowLogger = Logger(label: "test") { _ in DawdlingHandler(base: self.logger) }
         let check = self.check {
             if inside.add(1, ordering: .sequentiallyConsistent).newValue != 1 { Issue.record("two at once") }
             let mine = number.add(1, ordering: .sequentiallyConsistent).newValue
@@ -322,7 +328,7 @@ import Testing
     }
 
     @Test func `a silence after the engine has stopped is no news for the log, and no health either`() async throws {
-        var logger = self.log.logger
+        var logger = self.logger
         logger.logLevel = .warning
         let engine = HealthEngine(checks: [self.check(interval: .milliseconds(50))], logger: logger)
         try await self.running(engine) { try await self.until { engine.snapshot.isReady } }
@@ -444,7 +450,7 @@ import Testing
                 }
             ],
             random: { 0xfeed },
-            logger: self.log.logger
+            logger: self.logger
         )
         for _ in 0..<3 { await engine.runNow("thing") }
         #expect(engine.snapshot.views.first?.failureID == "000000000000feed")
@@ -461,7 +467,7 @@ import Testing
     }
 
     @Test func `a warning is for what is down, and for nothing else`() async throws {
-        var logger = self.log.logger
+        var logger = self.logger
         logger.logLevel = .warning
         let status = Mutex(HealthStatus.healthy)
         let graced = HealthCheck("graced", startUpGrace: .seconds(3600)) { throw CancellationError() }
