@@ -29,10 +29,12 @@ protocol ConnectionDriver: AnyObject {
 ///                                                └──anything else─────────────────────▶ HTTP/1.1
 ///
 /// It stands in front of the parser and sees every byte before it.
-final class ServerConnection: ChannelInboundHandler, @unchecked Sendable {
+final class ServerConnection: ChannelDuplexHandler, @unchecked Sendable {
     // Unchecked: all state but the atomic is touched on the channel's event loop alone.
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
 
     private enum State {
         /// The TLS handshake is not done.
@@ -59,6 +61,9 @@ final class ServerConnection: ChannelInboundHandler, @unchecked Sendable {
     private(set) var admission = ConnectionTable.Admission.normal
     private var state: State
     private var timer: Scheduled<Void>?
+    /// Whether what many streams write in one turn of the event loop leaves together.
+    private var collectsFlushes = false
+    private var isFlushing = false
 
     init(channel: any Channel, shared: ServerShared, endpoint: Endpoint, isSecure: Bool) {
         self.channel = channel
@@ -136,6 +141,16 @@ final class ServerConnection: ChannelInboundHandler, @unchecked Sendable {
         }
     }
 
+    func flush(context: ChannelHandlerContext) {
+        guard self.collectsFlushes else { return context.flush() }
+        guard !self.isFlushing else { return }
+        self.isFlushing = true
+        context.eventLoop.assumeIsolated().execute {
+            self.isFlushing = false
+            context.flush()
+        }
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch self.state {
         case .decided: context.fireErrorCaught(error)
@@ -151,6 +166,7 @@ final class ServerConnection: ChannelInboundHandler, @unchecked Sendable {
             let driver: any ConnectionDriver =
                 if http2 { try HTTP2Connection.add(to: self) } else { try HTTP1Connection.add(to: self) }
             self.state = .decided(driver)
+            self.collectsFlushes = http2
             guard let bytes else { return }
             if driver.takesBytes(bytes) { context.fireChannelRead(self.wrapInboundOut(bytes)) }
         } catch {
