@@ -10,6 +10,7 @@ let package = Package(
     dependencies: [
         // Named, because a package at a path is otherwise called like its folder.
         .package(name: "medbuilder", path: "../.."),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
@@ -20,6 +21,7 @@ let package = Package(
             name: "hummingbird-server-example",
             dependencies: [
                 .product(name: "MedRuntime", package: "medbuilder"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

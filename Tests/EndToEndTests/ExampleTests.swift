@@ -19,6 +19,8 @@ import Testing
             let health = try await server.get("/health")
             #expect(health.status == 200)
             #expect(try health.json.value(at: "checks.greetings.count")?.integer == 2, "\(health)")
+            #expect(try await server.get("/health?verbose").text == "[+]greetings ok\nhealth check passed\n")
+            #expect(try await server.get("/status")["Content-Type"] == "text/html; charset=utf-8")
             #expect(try await server.get("/hello").status == 200)
             #expect(try await server.get("/nothing").status == 404)
         }

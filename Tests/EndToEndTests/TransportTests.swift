@@ -119,6 +119,13 @@ import Testing
         let port = try await server.port
         let fields = "X-Long: \(String(repeating: "x", count: 3000))\r\n"
         #expect(try await RawClient.exchange(port: port, "GET", "/_drill/hello", fields: fields).status == 431)
+        let status = try await runTool(
+            "curl",
+            [
+                "-sS", "--http2-prior-knowledge", "-o", "/dev/null", "-w", "%{http_code}", "-H",
+                "X-Long: \(String(repeating: "x", count: 3000))", "http://127.0.0.1:\(port)/_drill/hello",
+            ])
+        #expect(status == "431")
     }
 
     @Test func `a body that does not come is 408`() async throws {

@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTypes
 import Hummingbird
 import MedRuntime
 import NIOCore
@@ -16,11 +17,9 @@ struct LifecycleResponder<Base: HTTPResponder>: HTTPResponder where Base.Context
 
     func respond(to request: Request, context: Base.Context) async throws -> Response {
         // Before the gate: the probes are answered to the end.
-        switch request.uri.path {
-        case "/live": return Response(self.probes.live())
-        case "/ready": return Response(self.probes.ready())
-        case "/health": return Response(self.probes.health())
-        default: break
+        if var probe = ProbeRequest(target: request.uri.string) {
+            probe.accept(request.headers[values: .accept])
+            return Response(self.probes.answer(to: probe))
         }
         do {
             // A fixed word and never the path, which could name a patient: the log shows it.
@@ -40,9 +39,13 @@ struct LifecycleResponder<Base: HTTPResponder>: HTTPResponder where Base.Context
 
 extension Response {
     fileprivate init(_ answer: Probes.Answer) {
+        var headers: HTTPFields = [.contentType: answer.contentType]
+        for (name, value) in answer.headers {
+            if let name = HTTPField.Name(name) { headers[name] = value }
+        }
         self.init(
             status: .init(code: answer.status),
-            headers: [.contentType: "application/json; charset=utf-8", .cacheControl: "no-store"],
+            headers: headers,
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body))
         )
     }

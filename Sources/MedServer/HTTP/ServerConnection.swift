@@ -217,6 +217,10 @@ extension ServerConnection {
 
     func reception(of head: HTTPRequestHead) -> Reception {
         guard head.uri.utf8.count <= ConnectionLimits.maxLineSize else { return .refusal(.uriTooLong) }
+        // The HTTP/1.1 parser has counted them.
+        guard head.version.major < 2 || Self.size(of: head.headers) <= self.shared.limits.maxHeaderSize else {
+            return .refusal(.headersTooLarge)
+        }
         guard RequestSyntax.isTarget(head.uri, of: head.method),
             head.headers.first(name: "host").map(RequestSyntax.isHost) ?? (head.version == .http1_0)
         else { return .refusal(.badRequest) }
@@ -239,6 +243,11 @@ extension ServerConnection {
             return .refusal(.expectationFailed)
         }
         return .application(expectsContinue: !expectations.isEmpty && head.version != .http1_0)
+    }
+
+    /// What the fields would take as lines.
+    private static func size(of headers: HTTPHeaders) -> Int {
+        headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 }
     }
 
     /// Whether the client may see this. Where it may not, there is no such path.

@@ -50,7 +50,8 @@ final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked
         var configuration = NIOHTTP2Handler.ConnectionConfiguration()
         configuration.initialSettings = [
             HTTP2Setting(parameter: .maxConcurrentStreams, value: Self.maxStreams),
-            HTTP2Setting(parameter: .maxHeaderListSize, value: limits.maxHeaderSize),
+            // Above our own limit, which answers 431: beyond this one the library ends the connection.
+            HTTP2Setting(parameter: .maxHeaderListSize, value: limits.maxHeaderSize * 2),
             HTTP2Setting(parameter: .initialWindowSize, value: 65_535),
         ]
         let loop = connection.channel.eventLoop
