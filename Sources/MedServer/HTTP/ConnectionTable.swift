@@ -79,4 +79,9 @@ final class ConnectionTable: Sendable {
     func entered(_ phase: Phase) {
         for connection in self.connections.withLock({ Array($0.values) }) { connection.entered(phase) }
     }
+
+    /// Has no connection read any more.
+    func stopReading() {
+        for connection in self.connections.withLock({ Array($0.values) }) { connection.stopReading() }
+    }
 }

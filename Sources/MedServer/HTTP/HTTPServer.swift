@@ -82,9 +82,16 @@ final class HTTPServer: Sendable {
         return channel.localAddress?.port ?? port
     }
 
-    /// Lets every event loop come round twice, so that what has reached the sockets by now is read and answered.
+    /// Reads nothing more, and has what was read answered: the very last step before the exit.
+    ///
+    /// What comes later is reset by the exit, which tells its client that nobody has read it.
     func settle() async {
-        for _ in 0..<2 {
+        for listener in self.state.withLock(\.listeners) {
+            try? await listener.channel.setOption(.autoRead, value: false).get()
+        }
+        self.shared.table.stopReading()
+        // An answer is written in the turn after its request was read, and a stream of HTTP/2 takes one more on either way.
+        for _ in 0..<4 {
             for loop in self.shared.loops.living { try? await loop.submit {}.get() }
         }
     }

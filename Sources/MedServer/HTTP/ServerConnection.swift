@@ -174,6 +174,12 @@ final class ServerConnection: ChannelDuplexHandler, @unchecked Sendable {
         }
     }
 
+    /// Sends bytes past the parser.
+    func send(_ bytes: [UInt8]) {
+        guard let context = try? self.channel.pipeline.syncOperations.context(handler: self) else { return }
+        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
+    }
+
     private func firstBytesAreLate() {
         self.timer = nil
         guard case .undecided(let bytes) = self.state, bytes.readableBytes > 0,
@@ -195,6 +201,9 @@ final class ServerConnection: ChannelDuplexHandler, @unchecked Sendable {
             }
         }
     }
+
+    /// Leaves what comes from here on in the socket.
+    func stopReading() { self.channel.setOption(.autoRead, value: false).whenComplete { _ in } }
 
     /// There is a new phase. A connection that has said nothing yet stays: its first request may be on its way, and is
     /// to get an answer.

@@ -28,6 +28,11 @@ final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked
     }
 
     private static let pingData = HTTP2PingData(withInteger: 0x6d65_6462_7569_6c64)
+    /// GOAWAY(2³¹-1) and PING (RFC 9113 §6.8, §6.7). The library does not see them: after a GOAWAY that it has sent while no stream was
+    /// open, it refuses the streams that are on their way, whatever last number that named.
+    private static let announcement: [UInt8] =
+        [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]
+        + [0, 0, 8, 6, 0, 0, 0, 0, 0] + "medbuild".utf8
     /// How long a client may take to answer the PING that says that it has read the GOAWAY.
     private static let pingTimeout = TimeAmount.seconds(1)
     /// As many as most servers allow (RFC 9113 §6.5.2 asks for 100 at least).
@@ -93,10 +98,6 @@ final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         self.arm(at: self.idleDeadline)
-        // Whoever connects during a shutdown is told at once to ask elsewhere next time.
-        if self.shared.lifecycle.phase.isShuttingDown, self.connection.endpoint.kind == .main {
-            context.eventLoop.assumeIsolated().execute { self.announce() }
-        }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { self.ended() }
@@ -151,6 +152,9 @@ final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked
         self.lastStream = max(self.lastStream, id)
         self.connection.isBusy()
         if let limit = self.shared.limits.maxRequests, self.allStreams >= limit { self.announce() }
+        // Whoever connects during a shutdown is told with the first answer to ask elsewhere next time. Told earlier, it would hold us to
+        // streams that come when we are gone.
+        if self.isShuttingDown { self.announce() }
     }
 
     private func streamEnded() {
@@ -173,16 +177,19 @@ final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked
     // MARK: - Endings
 
     func entered(_ phase: Phase) {
-        // The port for management stays as it is to the end.
-        guard phase.isShuttingDown, self.connection.endpoint.kind == .main else { return }
+        // One that has had no request stays: the first may be on its way, and is to get an answer.
+        guard self.isShuttingDown, self.allStreams > 0 else { return }
         self.announce()
         if self.openStreams == 0 { self.enteredWhileIdle(phase) }
     }
 
     private func enteredWhileIdle(_ phase: Phase) {
-        // One that has had no request stays: the first may be on its way, and is to get an answer.
-        guard phase.refusesWork, self.connection.endpoint.kind == .main, self.allStreams > 0 else { return }
-        self.leave()
+        if phase.refusesWork, self.isShuttingDown { self.leave() }
+    }
+
+    /// Whether requests are to go elsewhere. The port for management stays as it is to the end.
+    private var isShuttingDown: Bool {
+        self.shared.lifecycle.phase.isShuttingDown && self.connection.endpoint.kind == .main
     }
 
     func closeIfIdle() {
@@ -193,9 +200,7 @@ final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked
     private func announce() {
         guard case .serving = self.state, let context = self.context else { return }
         self.state = .announced
-        self.write(.goAway(lastStreamID: .maxID, errorCode: .noError, opaqueData: nil), to: context)
-        self.write(.ping(Self.pingData, ack: false), to: context)
-        context.flush()
+        self.connection.send(Self.announcement)
         context.eventLoop.assumeIsolated().scheduleTask(in: Self.pingTimeout) {
             if case .announced = self.state { self.leave() }
         }
