@@ -30,7 +30,7 @@ final class StopSignal: Sendable {
         for signal in waiting { self.received(signal) }
     }
 
-    /// Calls `reload` at SIGHUP, on the thread of the signals.
+    /// Calls `reload` at SIGHUP, on the thread of the signals, which it must not hold: the next signal may be one to stop.
     func onHangUp(_ reload: @escaping @Sendable () -> Void) { self.state.withLock { $0.reload = reload } }
 
     /// Called on the thread of the signals.

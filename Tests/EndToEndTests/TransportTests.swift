@@ -44,6 +44,30 @@ import Testing
         #expect(!server.process.messages.contains("TLS certificate reloaded"))
     }
 
+    @Test(arguments: ["pipe", "folder", "huge", "missing"])
+    func `whatever takes the place of a certificate holds up neither the server nor its end`(what: String) async throws
+    {
+        let server = try await startHealthy(tls: true)
+        let certificate = try #require(server.certificate)
+        let path = certificate.server.path
+        #expect(unlink(path) == 0)
+        switch what {
+        case "pipe": #expect(mkfifo(path, 0o600) == 0)
+        case "folder": #expect(mkdir(path, 0o700) == 0)
+        case "huge":
+            #expect(FileManager.default.createFile(atPath: path, contents: nil))
+            // Sparse, and longer than any memory.
+            #expect(truncate(path, 1 << 40) == 0)
+        default: break
+        }
+        for _ in 0..<100 { server.process.send(SIGHUP) }
+        try await server.process.record("TLS certificate not reloaded, the old one stays")
+        let port = try await server.process.port
+        try await runTool("curl", ["-sS", "--cacert", certificate.authority.path, "https://localhost:\(port)/live"])
+        server.process.send(SIGTERM)
+        #expect(try await server.process.waitForExit() == .code(0))
+    }
+
     @Test(arguments: ["optional", "required"])
     func `clients show a certificate if they must, and a good one`(asked: String) async throws {
         let folder = try makeFolder("clients")

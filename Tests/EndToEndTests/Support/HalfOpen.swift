@@ -10,6 +10,7 @@ enum HalfOpen: String, CaseIterable, Sendable {
     case http2WithoutStream
     case http2SlowHead
     case http2SlowBody
+    case http2ShutWindow
     case tlsSilence
     case tlsHelloOnly
     case tlsHalfHello
@@ -18,7 +19,7 @@ enum HalfOpen: String, CaseIterable, Sendable {
     var needsTLS: Bool { [.tlsSilence, .tlsHelloOnly, .tlsHalfHello].contains(self) }
 
     /// Whether a request is in flight then, which has until the end of the grace.
-    var isInFlight: Bool { [.slowBody, .http2SlowBody].contains(self) }
+    var isInFlight: Bool { [.slowBody, .http2SlowBody, .http2ShutWindow].contains(self) }
 
     /// What is sent before the silence.
     var bytes: [UInt8] {
@@ -34,6 +35,10 @@ enum HalfOpen: String, CaseIterable, Sendable {
         case .http2SlowBody:
             Self.preface + Self.frame(type: 1, flags: 4, stream: 1, Self.fields)
                 + Self.frame(type: 0, flags: 0, stream: 1, Array("ten bytes.".utf8))
+        // It asks for a long answer, and has room for nothing of it.
+        case .http2ShutWindow:
+            Self.preface + Self.frame(type: 4, flags: 0, stream: 0, [0, 4, 0, 0, 0, 0])
+                + Self.frame(type: 1, flags: 5, stream: 1, Self.get("/_drill/stream?chunks=9&ms=1"))
         case .tlsHelloOnly: Self.hello
         case .tlsHalfHello: Array(Self.hello.prefix(20))
         }
@@ -52,6 +57,11 @@ enum HalfOpen: String, CaseIterable, Sendable {
     /// `POST http://localhost/_drill/echo` with a length of 1000, without Huffman coding or tables.
     private static let fields: [UInt8] =
         [0x83, 0x86] + literal([0x04], "/_drill/echo") + literal([0x01], "localhost") + literal([0x0F, 0x0D], "1000")
+
+    /// `GET` of this target at `http://localhost`.
+    private static func get(_ target: String) -> [UInt8] {
+        [0x82, 0x86] + self.literal([0x04], target) + self.literal([0x01], "localhost")
+    }
 
     private static func literal(_ name: [UInt8], _ value: String) -> [UInt8] {
         name + [UInt8(value.utf8.count)] + Array(value.utf8)

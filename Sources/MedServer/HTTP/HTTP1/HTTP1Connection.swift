@@ -393,7 +393,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
             case .streaming: !self.channel.isWritable
             case .ended: true
             }
-        if isStalled { self.context?.close(promise: nil) }
+        if isStalled { self.context?.close(promise: nil) } else { self.armForAnswer() }
     }
 
     func lose(_ exchange: Exchange, done: @escaping @Sendable () -> Void) {
@@ -616,9 +616,14 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
         if let deadline = self.exchanges.last?.bodyDeadline { self.arm(at: deadline) }
     }
 
+    /// How long a client may take nothing of its answer: in the last phases of a shutdown no more than a moment.
+    private var takingTime: TimeAmount {
+        self.exchanges.first?.isCancelled == true ? ConnectionLimits.lingerTime : self.shared.limits.bodyTimeout
+    }
+
     /// Called after a flush, when most of what was written has left.
     private func armForAnswer() {
-        if let since = self.untaken.since { self.arm(at: since + self.shared.limits.bodyTimeout) }
+        if let since = self.untaken.since { self.arm(at: since + self.takingTime) }
     }
 
     private func timeIsUp() {
@@ -649,7 +654,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
             return
         }
         if let since = self.untaken.since {
-            let deadline = since + self.shared.limits.bodyTimeout
+            let deadline = since + self.takingTime
             if now >= deadline, !self.untaken.hasMoved(in: self.channel, now: now) {
                 self.context?.close(promise: nil)
                 return

@@ -165,6 +165,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
             case .streaming: if !stream.channel.isWritable { stream.context?.close(promise: nil) }
             case .ended: stream.context?.close(promise: nil)
             }
+            stream.armForAnswer()
         }
     }
 
@@ -307,9 +308,14 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         written.assumeIsolated().whenComplete { _ in self.untaken.ended(now: .now()) }
     }
 
+    /// How long the client may take nothing of its answer: in the last phases of a shutdown no more than a moment.
+    private var takingTime: TimeAmount {
+        self.exchange?.isCancelled == true ? ConnectionLimits.lingerTime : self.shared.limits.bodyTimeout
+    }
+
     /// Called after a flush, when most of what was written has left.
     private func armForAnswer() {
-        if let since = self.untaken.since { self.arm(at: since + self.shared.limits.bodyTimeout) }
+        if let since = self.untaken.since { self.arm(at: since + self.takingTime) }
     }
 
     private func armForBody() {
@@ -329,7 +335,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         let now = NIODeadline.now()
         if let since = self.untaken.since {
             // A stream's window opens for a part at a time, and a part is short: it has to leave as a whole.
-            if now >= since + self.shared.limits.bodyTimeout {
+            if now >= since + self.takingTime {
                 self.context?.close(promise: nil)
                 return
             }

@@ -1,10 +1,10 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import Dispatch
 import Foundation
 public import Logging
 import MedRuntime
-import NIOPosix
 import NIOSSL
 public import ServiceLifecycle
 import Synchronization
@@ -22,12 +22,25 @@ public final class TLSIdentity: Service {
         var hash: Int
     }
 
+    /// A look at the files that has not begun yet; whoever wants another one before it has joins it.
+    private enum Pending {
+        case none
+        /// Only what has changed is loaded.
+        case changes
+        case everything
+    }
+
     /// How often the files are looked at.
     static let interval = Duration.seconds(5)
+    /// No file is longer: a certificate bundle of a whole system has some 200 KB.
+    static let maxFileSize = 1 << 20
 
     private let files: Settings.TLS
     private let logger: Logger
     private let loaded: Mutex<Loaded>
+    private let pending = Mutex(Pending.none)
+    /// Files can be on a file system that hangs; nobody else waits for it.
+    private let queue = DispatchQueue(label: "MedServer.TLSIdentity")
 
     /// Reads the files. It blocks, and is meant for the start of a process.
     ///
@@ -44,12 +57,43 @@ public final class TLSIdentity: Service {
     /// From when to when the first certificate of the chain is valid.
     var validity: DateInterval { self.loaded.withLock { $0.validity } }
 
-    /// Takes on what is in the files now, if it can be used. It blocks.
-    public func reload() {
+    /// Takes on what is in the files now, soon, if it can be used. It does not wait for that, and may be called from any thread.
+    public func reload() { self.look(.everything) }
+
+    /// Reloads whenever a file has changed, until the shutdown.
+    public func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while (try? await Task.sleep(for: Self.interval)) != nil { self.look(.changes) }
+        }
+    }
+
+    private func look(_ wanted: Pending) {
+        let mustAsk = self.pending.withLock { pending in
+            defer { if wanted == .everything || pending == .none { pending = wanted } }
+            return pending == .none
+        }
+        if mustAsk { self.queue.async { self.lookNow() } }
+    }
+
+    /// Runs on the queue.
+    private func lookNow() {
+        let wanted = self.pending.withLock { pending in
+            defer { pending = .none }
+            return pending
+        }
         do throws(TLSIdentityError) {
-            let contents = try Self.contents(of: self.files)
+            let contents: [[UInt8]]
+            do {
+                contents = try Self.contents(of: self.files)
+            } catch {
+                // While one is being replaced there may be none.
+                if wanted == .changes { return }
+                throw error
+            }
+            let hash = contents.hashValue
+            if wanted == .changes, hash == self.loaded.withLock({ $0.hash }) { return }
             // What is wrong with these is said once.
-            self.loaded.withLock { $0.hash = contents.hashValue }
+            self.loaded.withLock { $0.hash = hash }
             let new = try Self.load(self.files, contents)
             self.loaded.withLock { $0 = new }
             self.logger.notice(
@@ -62,27 +106,18 @@ public final class TLSIdentity: Service {
         }
     }
 
-    /// Reloads whenever a file has changed, until the shutdown.
-    public func run() async throws {
-        await cancelWhenGracefulShutdown {
-            while (try? await Task.sleep(for: Self.interval)) != nil {
-                // Files can be on a file system that hangs.
-                try? await NIOThreadPool.singleton.runIfActive { self.reloadIfChanged() }
-            }
-        }
-    }
-
-    private func reloadIfChanged() {
-        // While one is being replaced there may be none.
-        guard let contents = try? Self.contents(of: self.files) else { return }
-        if contents.hashValue != self.loaded.withLock({ $0.hash }) { self.reload() }
-    }
-
     private static func contents(of files: Settings.TLS) throws(TLSIdentityError) -> [[UInt8]] {
         var contents: [[UInt8]] = []
         for path in files.paths {
-            guard let data = FileManager.default.contents(atPath: path) else {
-                throw TLSIdentityError(.unreadable, "The file \"\(path)\" cannot be read.")
+            // Secrets of Kubernetes are links. Opening a pipe would wait for its writer.
+            let target = URL(filePath: path).resolvingSymlinksInPath().path
+            let type = try? FileManager.default.attributesOfItem(atPath: target)[.type] as? FileAttributeType
+            guard type == .typeRegular, let file = FileHandle(forReadingAtPath: target),
+                let data = try? file.read(upToCount: self.maxFileSize + 1) ?? Data()
+            else { throw TLSIdentityError(.unreadable, "The file \"\(path)\" cannot be read.") }
+            guard data.count <= self.maxFileSize else {
+                throw TLSIdentityError(
+                    .unreadable, "The file \"\(path)\" is longer than the 1 MiB that certificates and keys can have.")
             }
             contents.append(Array(data))
         }
