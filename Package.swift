@@ -15,6 +15,7 @@ let package = Package(
         .library(name: "MedPrivacy", targets: ["MedPrivacy"]),
         .library(name: "MedStorage", targets: ["MedStorage"]),
         .library(name: "MedSQLite", targets: ["MedSQLite"]),
+        .library(name: "MedPostgres", targets: ["MedPostgres"]),
         .library(name: "MedServer", targets: ["MedServer"]),
     ],
     dependencies: [
@@ -63,6 +64,12 @@ let package = Package(
             ]
         ),
 
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
+        .target(
+            name: "MedPostgres",
+            dependencies: ["CPostgres", "MedStorage", .product(name: "Logging", package: "swift-log")]
+        ),
+
         // The one place where the others meet.
         .target(
             name: "MedServer",
@@ -91,6 +98,7 @@ let package = Package(
         .executableTarget(
             name: "medbuilder",
             dependencies: [
+                "MedPostgres",
                 "MedPrivacy",
                 "MedRuntime",
                 "MedServer",
@@ -127,6 +135,10 @@ let package = Package(
             dependencies: ["MedSQLite", "MedStorage", .product(name: "Logging", package: "swift-log")]
         ),
         .testTarget(
+            name: "MedPostgresTests",
+            dependencies: ["MedPostgres", "MedStorage", "MedTesting", .product(name: "Logging", package: "swift-log")]
+        ),
+        .testTarget(
             name: "MedServerTests",
             dependencies: [
                 "MedPrivacy",
@@ -146,7 +158,7 @@ let package = Package(
 )
 
 // Settings for every Swift target (docs/decisions/0001-modules.md).
-for target in package.targets where target.name != "CMedRuntime" {
+for target in package.targets where target.name != "CMedRuntime" && target.type != .system {
     target.swiftSettings =
         (target.swiftSettings ?? []) + [
             .enableUpcomingFeature("ExistentialAny"),

@@ -18,6 +18,8 @@ git|all|command git|fetches the Swift packages
 ca-certificates|all|file /etc/ssl/certs/ca-certificates.crt|lets git check whom it fetches from
 g++|all|file /usr/include/c++|the C++ headers for the cipher library in swift-crypto
 libsqlite3-dev|all|header sqlite3.h|the SQLite library that the database driver links
+libpq-dev|all|header postgresql/libpq-fe.h|the PostgreSQL library that the database driver links
+postgresql|bench test|glob /usr/lib/postgresql/*/bin/initdb|servers that the tests start and stop
 sqlite3|test|command sqlite3|another process that locks and inspects databases in the tests
 spin|test|command spin|tries the model of the shutdown in every order of events
 gcc|test|command gcc|compiles what spin makes of the model
@@ -48,6 +50,7 @@ is_there() {
     case "$1" in
         command) command -v "$2" >/dev/null ;;
         file) [[ -e $2 ]] ;;
+        glob) compgen -G "$2" >/dev/null ;;
         header) [[ -e /usr/include/$2 || -e /usr/local/include/$2 ]] ;;
     esac
 }
@@ -79,6 +82,13 @@ require_swift() {
 install_missing() {
     local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120)
     ((EUID == 0)) || apt=(sudo "${apt[@]}")
+    # A server that nobody asked for would start with the package.
+    local as_root=() settings=/etc/postgresql-common/createcluster.conf
+    ((EUID == 0)) || as_root=(sudo)
+    if [[ " ${missing[*]} " == *" postgresql "* && ! -e $settings ]]; then
+        "${as_root[@]}" mkdir -p "${settings%/*}"
+        echo "create_main_cluster = false" | "${as_root[@]}" tee "$settings"
+    fi
     "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
 } </dev/null >&2
 

@@ -32,43 +32,61 @@ extension GRDB.Database {
     /// Runs a statement of ours and returns the number of rows it changed.
     func run(_ statement: Statement, path: String) throws -> Int {
         let before = self.totalChangesCount
-        let prepared = try self.prepare(statement, path: path)
-        try prepared.execute()
+        try self.run(sql: statement.sql, statement.parameters, path: path)
         // After a statement that changes nothing, `changesCount` still tells of the one before it.
         return self.totalChangesCount == before ? 0 : self.changesCount
     }
 
+    func run(sql: String, _ parameters: [SQLValue], path: String) throws {
+        let prepared = try self.compile(sql, path: path) { try self.cachedStatement(sql: sql) }
+        try prepared.bind(parameters, path: path)
+        try prepared.execute()
+    }
+
     /// Runs a statement of ours and returns its rows.
     func rows(_ statement: Statement, path: String) throws -> [Row] {
-        let prepared = try self.prepare(statement, path: path)
+        let prepared = try self.compile(statement.sql, path: path) { try self.cachedStatement(sql: statement.sql) }
+        try prepared.bind(statement.parameters, path: path)
         let columns = prepared.columnNames
         let cursor = try GRDB.Row.fetchCursor(prepared)
         var rows: [Row] = []
-        while let row = try cursor.next() {
-            rows.append(Row(columns: columns, values: row.databaseValues.map(SQLValue.init)))
-        }
+        while let row = try cursor.next() { rows.append(Row(columns: columns, row)) }
         return rows
     }
 
-    private func prepare(_ statement: Statement, path: String) throws -> GRDB.Statement {
-        let prepared: GRDB.Statement
+    /// The rows of a statement of ours, one after the other, and the names of the columns; the cursor has the statement to itself.
+    func cursor(_ statement: Statement, path: String) throws -> (RowCursor, columns: [String]) {
+        let prepared = try self.compile(statement.sql, path: path) { try self.makeStatement(sql: statement.sql) }
+        try prepared.bind(statement.parameters, path: path)
+        return (try GRDB.Row.fetchCursor(prepared), prepared.columnNames)
+    }
+
+    private func compile(
+        _ sql: String, path: String, _ make: () throws -> GRDB.Statement
+    ) throws -> GRDB.Statement {
         do {
-            prepared = try self.cachedStatement(sql: statement.sql)
+            return try make()
         } catch let error as GRDB.DatabaseError where error.resultCode == .SQLITE_ERROR {
             // At this point nothing was bound yet, so SQLite's words can only quote the statement.
             throw DatabaseError(
                 code: .invalidStatement,
-                description:
-                    "Database '\(path)' does not understand `\(statement.sql)`: \(error.message ?? "no reason given")."
-            )
+                description: "Database '\(path)' does not understand `\(sql)`: \(error.message ?? "no reason given").")
         }
-        for case .text(let text) in statement.parameters where text.utf8.contains(0) {
-            // The text would end there, without a word. Postgres refuses it too.
-            throw DatabaseError(
-                code: .invalidStatement, description: "A text for database '\(path)' contains a NUL character.")
-        }
-        try prepared.setArguments(StatementArguments(statement.parameters.map(\.databaseValue)))
-        return prepared
+    }
+}
+
+extension GRDB.Statement {
+    fileprivate func bind(_ parameters: [SQLValue], path: String) throws {
+        var values: [DatabaseValue] = []
+        values.reserveCapacity(parameters.count)
+        for parameter in parameters { values.append(try parameter.databaseValue(path: path)) }
+        try self.setArguments(StatementArguments(values))
+    }
+}
+
+extension MedStorage.Row {
+    init(columns: [String], _ row: GRDB.Row) {
+        self.init(columns: columns, values: row.databaseValues.map(SQLValue.init))
     }
 }
 
@@ -83,13 +101,32 @@ extension SQLValue {
         }
     }
 
-    fileprivate var databaseValue: DatabaseValue {
+    fileprivate func databaseValue(path: String) throws -> DatabaseValue {
         switch self {
-        case .null: .null
-        case .integer(let value): value.databaseValue
-        case .double(let value): value.databaseValue
-        case .text(let value): value.databaseValue
-        case .blob(let value): Data(value).databaseValue
+        case .null: return .null
+        case .integer(let value): return value.databaseValue
+        case .double(let value):
+            // SQLite makes it null, without a word.
+            if value.isNaN { throw Self.unfit("A number that is none", path) }
+            return value.databaseValue
+        case .text(let value), .json(let value):
+            // The text would end there, without a word. Postgres refuses it too.
+            if value.utf8.contains(0) {
+                throw DatabaseError(
+                    code: .invalidStatement, description: "A text for database '\(path)' contains a NUL character.")
+            }
+            return value.databaseValue
+        case .blob(let value): return Data(value).databaseValue
+        case .boolean(let value): return value.databaseValue
+        case .uuid(let value): return value.uuidString.lowercased().databaseValue
+        case .timestamp(let value): return value.description.databaseValue
+        case .array(let values):
+            guard let text = SQLArrayText.text(of: values) else { throw Self.unfit("An array of that kind", path) }
+            return text.databaseValue
         }
+    }
+
+    private static func unfit(_ what: String, _ path: String) -> DatabaseError {
+        DatabaseError(code: .unexpectedValue, description: "\(what) cannot be stored in database '\(path)'.")
     }
 }

@@ -98,8 +98,16 @@ public final class SQLiteDatabase: MedStorage.Database {
         }
     }
 
+    public var dialect: SQLDialect { .sqlite }
+
+    public func migrationStatus() async throws(MedStorage.DatabaseError) -> MigrationStatus {
+        try await self.connections().health.access(path: self.path) { [migrations, path] db in
+            try Schema.status(migrations, db, path: path)
+        }
+    }
+
     @discardableResult
-    public func migrate() async throws(MedStorage.DatabaseError) -> MigrationReport {
+    public func migrate(to version: Int?) async throws(MedStorage.DatabaseError) -> MigrationReport {
         let report = try await self.starting { () async throws(MedStorage.DatabaseError) in
             let connections = try self.connections()
             do {
@@ -111,10 +119,10 @@ public final class SQLiteDatabase: MedStorage.Database {
             defer { self.writers.release() }
             self.patience.begin(limit: self.startTimeout)
             return try await connections.pool.access(path: self.path) { [migrations, path, patience] db in
-                try Schema.migrate(migrations, db, path: path, patience: patience)
+                try Schema.migrate(migrations, to: version, db, path: path, patience: patience)
             }
         }
-        self.becomeReady()
+        if report.version >= self.migrations.version { self.becomeReady() }
         return report
     }
 
@@ -210,8 +218,17 @@ public final class SQLiteDatabase: MedStorage.Database {
 
     // MARK: - Work
 
+    /// As the protocol says. It is always serializable, and knows no time limit for a statement.
     @discardableResult
-    public func transaction<Value>(_ body: (any Transaction) async throws -> Value) async throws -> Value {
+    public func transaction<Value>(
+        _ options: TransactionOptions, _ body: (any Transaction) async throws -> Value
+    ) async throws -> Value {
+        try await options.run { try await self.attempt(options, body) }
+    }
+
+    private func attempt<Value>(
+        _ options: TransactionOptions, _ body: (any Transaction) async throws -> Value
+    ) async throws -> Value {
         let connections = try self.connections()
         try await self.writers.acquire()
         let turn = WriterQueue.Turn(of: self.writers)
@@ -221,7 +238,8 @@ public final class SQLiteDatabase: MedStorage.Database {
             path: self.path,
             writer: connections.pool,
             identity: connections.claim.identity,
-            turn: turn
+            turn: turn,
+            isReadOnly: options.isReadOnly
         ) { self.note($0, write: true) }
         try await self.begin(transaction)
         let value: Value
@@ -262,6 +280,38 @@ public final class SQLiteDatabase: MedStorage.Database {
             self.note(error, write: false)
             throw error
         }
+    }
+
+    public func stream<Value>(
+        _ statement: MedStorage.Statement, _ body: (inout RowStream) async throws -> Value
+    ) async throws -> Value {
+        let pool = try self.connections().pool
+        // A connection of its own: those of the pool are for what is short.
+        let snapshot = try await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(returning: Result { try pool.makeSnapshot() }) }
+        }.mapError { DatabaseError($0, path: self.path) }.get()
+        let cursor = StatementCursor(statement)
+        var rows = RowStream { [path] in
+            do {
+                return try await snapshot.read { db in try cursor.next(db, path: path) }
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                let error = DatabaseError(error, path: path)
+                self.note(error, write: false)
+                throw error
+            }
+        }
+        let result: Result<Value, any Error>
+        do { result = .success(try await body(&rows)) } catch { result = .failure(error) }
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                snapshot.read { _ in cursor.close() }
+                try? snapshot.close()
+                continuation.resume()
+            }
+        }
+        return try result.get()
     }
 
     func connections() throws(MedStorage.DatabaseError) -> Connections {

@@ -14,8 +14,10 @@ final class SQLiteTransaction: Transaction {
     private let writer: any DatabaseWriter
     private let identity: FileIdentity
     private let turn: WriterQueue.Turn
+    private let isReadOnly: Bool
     private let failed: @Sendable (DatabaseError) -> Void
     private let isOver = Atomic(false)
+    private let savepoints = Atomic(0)
 
     /// `identity` is that of the file that was opened; `failed` hears of every failure of the database.
     init(
@@ -23,12 +25,14 @@ final class SQLiteTransaction: Transaction {
         writer: any DatabaseWriter,
         identity: FileIdentity,
         turn: WriterQueue.Turn,
+        isReadOnly: Bool,
         failed: @escaping @Sendable (DatabaseError) -> Void
     ) {
         self.path = path
         self.writer = writer
         self.identity = identity
         self.turn = turn
+        self.isReadOnly = isReadOnly
         self.failed = failed
     }
 
@@ -40,13 +44,74 @@ final class SQLiteTransaction: Transaction {
         try await self.step { db, path in try db.rows(statement, path: path) }
     }
 
+    func executeAll(_ statements: [Statement]) async throws(DatabaseError) -> [Int] {
+        try await self.step { db, path in try statements.map { try db.run($0, path: path) } }
+    }
+
+    func copy(
+        into table: String, columns: [String], rows: some Sequence<[SQLValue]> & Sendable
+    ) async throws(DatabaseError) -> Int {
+        let names = columns.map(\.quotedDatabaseIdentifier).joined(separator: ", ")
+        let places = (1...max(columns.count, 1)).map { "$\($0)" }.joined(separator: ", ")
+        let sql = "INSERT INTO \(table.quotedDatabaseIdentifier) (\(names)) VALUES (\(places))"
+        return try await self.step { db, path in
+            var count = 0
+            for row in rows {
+                guard row.count == columns.count else {
+                    throw DatabaseError(
+                        code: .unexpectedValue,
+                        description: "A row for table '\(table)' has \(row.count) values for \(columns.count) columns.")
+                }
+                try db.run(sql: sql, row, path: path)
+                count += 1
+            }
+            return count
+        }
+    }
+
+    func stream<Result>(
+        _ statement: Statement, _ body: (inout RowStream) async throws -> Result
+    ) async throws -> Result {
+        let cursor = StatementCursor(statement)
+        var rows = RowStream { try await self.step { db, path in try cursor.next(db, path: path) } }
+        do {
+            let result = try await body(&rows)
+            try await self.access { _ in cursor.close() }
+            return result
+        } catch {
+            try? await self.access { _ in cursor.close() }
+            throw error
+        }
+    }
+
+    func savepoint<Result>(_ body: () async throws -> Result) async throws -> Result {
+        let name = "med\(self.savepoints.add(1, ordering: .relaxed).newValue)"
+        try await self.step { db, _ in try db.execute(sql: "SAVEPOINT \(name)") }
+        do {
+            let result = try await body()
+            try Task.checkCancellation()
+            try await self.step { db, _ in try db.execute(sql: "RELEASE \(name)") }
+            return result
+        } catch {
+            // If this fails, so does whatever comes after it.
+            try? await self.step { db, _ in try db.execute(sql: "ROLLBACK TO \(name); RELEASE \(name)") }
+            throw error
+        }
+    }
+
     func begin() async throws(DatabaseError) {
         try await self.access { db in
             // Nothing should be open here; but if an earlier ROLLBACK failed, this transaction must not become part of that one.
             try db.rollback()
             try self.identity.require(at: self.path)
-            try db.beginTransaction(.immediate)
+            try db.beginTransaction(self.isReadOnly ? .deferred : .immediate)
+            if self.isReadOnly { try db.execute(sql: "PRAGMA query_only = ON") }
         }
+    }
+
+    /// Lets the next transaction write.
+    private func allowWriting(_ db: GRDB.Database) throws {
+        if self.isReadOnly { try db.execute(sql: "PRAGMA query_only = OFF") }
     }
 
     /// Ends the transaction with its work done, or throws with nothing done.
@@ -54,6 +119,7 @@ final class SQLiteTransaction: Transaction {
         try await self.access { db in
             // Abandoned, the connection may be in the transaction of somebody else by now.
             if self.isOver.exchange(true, ordering: .relaxed) { throw self.ended }
+            try self.allowWriting(db)
             do {
                 try self.requireOpen(db)
                 // A file that was deleted or replaced takes the commit, and nobody ever finds it.
@@ -69,14 +135,20 @@ final class SQLiteTransaction: Transaction {
     /// Ends the transaction with nothing done.
     func rollback() async {
         try? await self.access { db in
-            if !self.isOver.exchange(true, ordering: .relaxed) { try db.rollback() }
+            if !self.isOver.exchange(true, ordering: .relaxed) {
+                try self.allowWriting(db)
+                try db.rollback()
+            }
         }
     }
 
     func abandon() {
         self.writer.asyncWriteWithoutTransaction { db in
             // A task of the same request may still be in the closure: whatever it does now fails.
-            if !self.isOver.exchange(true, ordering: .relaxed), db.sqliteConnection != nil { try? db.rollback() }
+            if !self.isOver.exchange(true, ordering: .relaxed), db.sqliteConnection != nil {
+                try? self.allowWriting(db)
+                try? db.rollback()
+            }
             self.turn.end()
         }
     }
@@ -113,7 +185,8 @@ final class SQLiteTransaction: Transaction {
         do {
             return try await self.writer.access(path: self.path, body)
         } catch {
-            self.failed(error)
+            // What was asked for says nothing about the file.
+            if !(self.isReadOnly && error.code == .readOnly) { self.failed(error) }
             throw error
         }
     }

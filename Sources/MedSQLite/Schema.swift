@@ -23,7 +23,16 @@ enum Schema {
     static func verify(_ plan: MigrationPlan, _ db: GRDB.Database, path: String) throws {
         let applied = try self.applied(db)
         do {
-            try plan.verify(applied)
+            try plan.verify(applied, in: .sqlite)
+        } catch {
+            throw error.about(path: path)
+        }
+    }
+
+    static func status(_ plan: MigrationPlan, _ db: GRDB.Database, path: String) throws -> MigrationStatus {
+        let applied = try self.applied(db)
+        do {
+            return try plan.status(applied, in: .sqlite)
         } catch {
             throw error.about(path: path)
         }
@@ -32,15 +41,15 @@ enum Schema {
     /// Applies what is pending, each step in a transaction of its own that reads again what is there: another process may be at it too.
     ///
     /// Ends early, between two statements, once `patience` was told to stop.
-    static func migrate(_ plan: MigrationPlan, _ db: GRDB.Database, path: String, patience: Patience) throws
-        -> MigrationReport
-    {
+    static func migrate(
+        _ plan: MigrationPlan, to target: Int?, _ db: GRDB.Database, path: String, patience: Patience
+    ) throws -> MigrationReport {
         var count = 0
         // Looked at without a lock first: a start with nothing to do does not queue up behind writers.
-        while let next = try self.next(plan, db, path: path) {
+        while let next = try self.next(plan, to: target, db, path: path) {
             try db.inTransaction(.immediate) {
-                guard try self.next(plan, db, path: path)?.version == next.version else { return .rollback }
-                for statement in next.statements {
+                guard try self.next(plan, to: target, db, path: path)?.version == next.version else { return .rollback }
+                for statement in next.statements(for: .sqlite) {
                     guard !patience.isStopped else {
                         throw DatabaseError(
                             code: .cancelled, description: "The migration of database '\(path)' was cancelled.")
@@ -52,7 +61,7 @@ enum Schema {
                         INSERT INTO \(MigrationPlan.tableName) (version, name, checksum, min_compatible, applied_at)
                         VALUES (?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
                         """,
-                    arguments: [next.version, next.name, next.checksum, next.minCompatible]
+                    arguments: [next.version, next.name, next.checksum(for: .sqlite), next.minCompatible]
                 )
                 count += 1
                 return .commit
@@ -61,10 +70,12 @@ enum Schema {
         return MigrationReport(applied: count, version: try self.applied(db).count)
     }
 
-    private static func next(_ plan: MigrationPlan, _ db: GRDB.Database, path: String) throws -> Migration? {
+    private static func next(
+        _ plan: MigrationPlan, to target: Int?, _ db: GRDB.Database, path: String
+    ) throws -> Migration? {
         let applied = try self.applied(db)
         do {
-            return try plan.pending(after: applied).first
+            return try plan.next(after: applied, to: target, in: .sqlite)
         } catch {
             throw error.about(path: path)
         }

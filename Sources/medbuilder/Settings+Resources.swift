@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import MedPostgres
 import MedPrivacy
 import MedRuntime
 import MedServer
@@ -9,12 +10,40 @@ import MedSQLite
 import MedStorage
 
 extension Settings {
-    /// The database that the settings name. Only this program knows the drivers.
-    func makeDatabase(logger: Logger) -> any MedStorage.Database {
+    /// The database that the settings name. Only this program knows the drivers. A URL that cannot be used ends the command with 78.
+    func makeDatabase(logger: Logger) throws -> any MedStorage.Database {
         switch self.database.location {
         case .sqlite(let path, let isDefault):
-            SQLiteDatabase(path: path, createParentFolders: isDefault, migrations: .medBuilder, logger: logger)
+            return SQLiteDatabase(path: path, createParentFolders: isDefault, migrations: .medBuilder, logger: logger)
+        case .postgres(let url, let direct):
+            return PostgresDatabase(
+                location: try self.postgresLocation(url, .databaseURL, logger: logger),
+                direct: try direct.map { try self.postgresLocation($0, .databaseDirectURL, logger: logger) },
+                migrations: .medBuilder,
+                configuration: PoolConfiguration(maximum: self.database.poolSize),
+                logger: logger
+            )
         }
+    }
+
+    private func postgresLocation(_ url: String, _ setting: Setting, logger: Logger) throws -> PostgresLocation {
+        guard let location = PostgresLocation(url: url) else {
+            throw Complaint.exit(
+                "\(setting.key) (\(setting.environmentName)) is refused: libpq does not take the URL. It must be "
+                    + "postgres://user:password@host:port/database?option=value, with % for special characters.",
+                code: ExitCode.configuration
+            )
+        }
+        guard self.environment.isDeployed, !location.isLocal, !location.isVerified else { return location }
+        guard self.database.tls == .insecure else {
+            throw Complaint.exit(
+                "\(setting.key) (\(setting.environmentName)) is refused: \(self.environment.rawValue) needs sslmode=verify-full for a "
+                    + "server that is not this machine, or DATABASE_TLS=insecure.",
+                code: ExitCode.configuration
+            )
+        }
+        logger.warning("The way to the database is not secured", metadata: ["database.setting": "\(setting.key)"])
+        return location
     }
 
     /// The certificate for the main port, if it speaks TLS. Files that cannot be used end the command with 78.

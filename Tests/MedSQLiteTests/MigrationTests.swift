@@ -35,7 +35,9 @@ import Testing
             "SELECT version, name, checksum, min_compatible, applied_at FROM medbuilder_migrations")
         #expect(rows.count == 1)
         #expect(
-            rows[0].values.prefix(4) == [.integer(1), .text("drill rows"), .text(Self.first.checksum), .integer(1)])
+            rows[0].values.prefix(4) == [
+                .integer(1), .text("drill rows"), .text(Self.first.checksum(for: .sqlite)), .integer(1),
+            ])
         await database.close()
     }
 

@@ -11,16 +11,24 @@ struct AccountedDatabase: Database {
 
     func open() async throws(DatabaseError) { try await self.base.open() }
 
+    var dialect: SQLDialect { self.base.dialect }
+
     @discardableResult
-    func migrate() async throws(DatabaseError) -> MigrationReport { try await self.base.migrate() }
+    func migrate(to version: Int?) async throws(DatabaseError) -> MigrationReport {
+        try await self.base.migrate(to: version)
+    }
+
+    func migrationStatus() async throws(DatabaseError) -> MigrationStatus { try await self.base.migrationStatus() }
 
     func verifySchema() async throws(DatabaseError) { try await self.base.verifySchema() }
 
     func check() async -> DatabaseCheck { await self.base.check() }
 
-    func transaction<Result>(_ body: (any Transaction) async throws -> Result) async throws -> Result {
+    func transaction<Result>(
+        _ options: TransactionOptions, _ body: (any Transaction) async throws -> Result
+    ) async throws -> Result {
         try await self.lifecycle.accounting("transaction") {
-            try await self.base.transaction { transaction in
+            try await self.base.transaction(options) { transaction in
                 try await self.lifecycle.withTrapHandler {
                     transaction.abandon()
                 } _: {
@@ -31,6 +39,12 @@ struct AccountedDatabase: Database {
     }
 
     func query(_ statement: Statement) async throws -> [Row] { try await self.base.query(statement) }
+
+    func stream<Result>(
+        _ statement: Statement, _ body: (inout RowStream) async throws -> Result
+    ) async throws -> Result {
+        try await self.lifecycle.accounting("query") { try await self.base.stream(statement, body) }
+    }
 
     func interrupt() { self.base.interrupt() }
 

@@ -189,6 +189,7 @@ extension Settings {
                 self.stateDirectory,
                 path.contains("/") ? String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) : ".",
             ]
+        case .postgres: [self.stateDirectory]
         }
     }
 }

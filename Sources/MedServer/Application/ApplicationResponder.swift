@@ -107,7 +107,7 @@ extension DatabaseError {
     /// Whether the same request may work later, or on another replica.
     fileprivate var isTemporary: Bool {
         switch self.code {
-        case .constraint, .invalidStatement, .transactionEnded: false
+        case .constraint, .invalidStatement, .transactionEnded, .unexpectedValue, .valueTooLarge, .unsupported: false
         default: true
         }
     }

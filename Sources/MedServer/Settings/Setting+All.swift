@@ -10,7 +10,7 @@ extension Setting {
         .appEnvironment, .port, .host, .managementPort,
         .tlsCertificateFile, .tlsKeyFile, .tlsClientCAFile, .tlsClientCertificate,
         .healthAllow, .trustedProxies,
-        .databaseURL, .databaseMigrate,
+        .databaseURL, .databaseDirectURL, .databaseTLS, .databasePoolSize, .databaseMigrate,
         .phiEncryptionKey, .phiEncryption,
         .stateDirectory,
         .logLevel, .logFormat,
@@ -73,11 +73,28 @@ extension Setting {
         default: .dependent("none"),
         meaning: "Whose Forwarded and X-Forwarded-For say who the client is."
     )
-    static let databaseURL = Setting(
-        "database.url", "DATABASE_URL", .text("sqlite:PATH"),
+    public static let databaseURL = Setting(
+        "database.url", "DATABASE_URL", .text("sqlite:PATH, or postgres:// with what libpq takes"),
         default: .dependent("sqlite:\(Settings.Database.defaultPath); none in staging and production"),
         isSecret: true,
         meaning: "Where the data is stored."
+    )
+    public static let databaseDirectURL = Setting(
+        "database.directUrl", "DATABASE_DIRECT_URL", .text("postgres:// with what libpq takes"),
+        default: .dependent("none: database.url is the way to the server itself"),
+        isSecret: true,
+        meaning: "The way past a pooler such as pgbouncer, for migrations."
+    )
+    static let databaseTLS = Setting(
+        "database.tls", "DATABASE_TLS", .oneOf(Settings.Database.TLS.allCases.map(\.rawValue)),
+        default: .fixed("verified"),
+        meaning:
+            "Whether a Postgres server elsewhere must prove who it is, in staging and production: sslmode=verify-full."
+    )
+    static let databasePoolSize = Setting(
+        "database.poolSize", "DATABASE_POOL_SIZE", .wholeNumber(1...1000),
+        default: .fixed("6"),
+        meaning: "How many connections to a Postgres server there are at most; the health check has one more."
     )
     static let databaseMigrate = Setting(
         "database.migrate", "DATABASE_MIGRATE", .oneOf(Settings.Database.Migration.allCases.map(\.rawValue)),

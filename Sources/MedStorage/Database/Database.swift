@@ -3,7 +3,7 @@
 
 /// Where the server keeps its data: one database, whichever driver is behind it.
 ///
-/// Nothing above this protocol can name a driver. A life is `open`, then ``migrate()`` or ``verifySchema()``, then work, then ``close()``:
+/// Nothing above this protocol can name a driver. A life is `open`, then ``migrate(to:)`` or ``verifySchema()``, then work, then ``close()``:
 ///
 /// ```swift
 /// try await database.open()
@@ -20,16 +20,22 @@ public protocol Database: Sendable {
     /// It gives up after a short time of the driver's choosing, so that the caller decides how to go on.
     func open() async throws(DatabaseError)
 
-    /// Brings the schema to the version of this program, one migration and one process at a time.
+    /// Brings the schema up to a version, or to that of this program if there is none, one migration and one process at a time.
     @discardableResult
-    func migrate() async throws(DatabaseError) -> MigrationReport
+    func migrate(to version: Int?) async throws(DatabaseError) -> MigrationReport
+
+    /// What was applied to the database, and what it lacks. It changes nothing, and works before ``migrate(to:)``.
+    func migrationStatus() async throws(DatabaseError) -> MigrationStatus
+
+    /// Whose SQL it speaks.
+    var dialect: SQLDialect { get }
 
     /// Makes sure, without changing anything, that the schema is the one that this program works with.
     func verifySchema() async throws(DatabaseError)
 
     /// Asks the database itself how it is, on a connection kept for this, so that it works however busy the others are.
     ///
-    /// Before ``migrate()`` or ``verifySchema()`` has succeeded, it answers from what they and ``open()`` last ran into.
+    /// Before ``migrate(to:)`` or ``verifySchema()`` has succeeded, it answers from what they and ``open()`` last ran into.
     func check() async -> DatabaseCheck
 
     /// Runs `body` in a transaction that can write: commits what it did when it returns, undoes it when it throws.
@@ -38,16 +44,35 @@ public protocol Database: Sendable {
     /// outcome stands and is what the caller gets. Errors of `body` come out unchanged. Whoever calls it waits without holding a thread,
     /// in the order of the calls where the database admits one writer. Do not call it inside `body`: that would wait for itself.
     @discardableResult
-    func transaction<Result>(_ body: (any Transaction) async throws -> Result) async throws -> Result
+    func transaction<Result>(
+        _ options: TransactionOptions, _ body: (any Transaction) async throws -> Result
+    ) async throws -> Result
 
     /// The rows of one statement that only reads, as of the last commit, outside of any transaction.
     func query(_ statement: Statement) async throws -> [Row]
 
-    /// Makes ``open()`` and ``migrate()`` fail at once instead of waiting any longer, now and until ``close()``.
+    /// The rows of one statement that only reads, when they may be too many for memory. They end with `body`.
+    func stream<Result>(
+        _ statement: Statement, _ body: (inout RowStream) async throws -> Result
+    ) async throws -> Result
+
+    /// Makes ``open()`` and ``migrate(to:)`` fail at once instead of waiting any longer, now and until ``close()``.
     ///
     /// For a server that is told to stop before it has begun; running transactions may be hit as well.
     func interrupt()
 
     /// Gives all connections back, within a few seconds whatever state the database is in. A transaction still running is undone.
     func close() async
+}
+
+extension Database {
+    /// Brings the schema up to the version of this program.
+    @discardableResult
+    public func migrate() async throws(DatabaseError) -> MigrationReport { try await self.migrate(to: nil) }
+
+    /// Runs `body` in a transaction that can write, with the options that are the default.
+    @discardableResult
+    public func transaction<Result>(_ body: (any Transaction) async throws -> Result) async throws -> Result {
+        try await self.transaction(TransactionOptions(), body)
+    }
 }

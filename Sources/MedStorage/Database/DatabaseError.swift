@@ -28,6 +28,17 @@ public struct DatabaseError: Error, Equatable, CustomStringConvertible {
             case constraint = "a rule of the schema would be broken"
             case invalidStatement = "the statement is not understood"
             case transactionEnded = "the transaction is over"
+            case loginRefused = "the login was refused"
+            case untrusted = "its certificate is not to be trusted"
+            case tooManyConnections = "it has no connection left for us"
+            case timeout = "it did not answer in time"
+            case poolExhausted = "all our connections are in use"
+            case serializationFailure = "another transaction came before"
+            case deadlock = "two transactions waited for each other"
+            case unexpectedValue = "a value does not fit its place"
+            case valueTooLarge = "a value is too large"
+            case outcomeUnknown = "it was lost during a commit"
+            case unsupported = "this database cannot do that"
             case other = "the reason is unknown"
         }
 
@@ -76,6 +87,28 @@ public struct DatabaseError: Error, Equatable, CustomStringConvertible {
         public static let invalidStatement = Code(value: .invalidStatement)
         /// The transaction is over, by its closure's end, by an earlier error or by a statement that ended it.
         public static let transactionEnded = Code(value: .transactionEnded)
+        /// The server does not let us in: wrong password, no such user or database, not allowed from here.
+        public static let loginRefused = Code(value: .loginRefused)
+        /// The server cannot prove that it is the one that was asked for.
+        public static let untrusted = Code(value: .untrusted)
+        /// The server has reached its limit of connections.
+        public static let tooManyConnections = Code(value: .tooManyConnections)
+        /// A statement or a transaction took longer than it may.
+        public static let timeout = Code(value: .timeout)
+        /// No connection of the pool became free in time.
+        public static let poolExhausted = Code(value: .poolExhausted)
+        /// The transaction saw what another one has changed meanwhile; run again, it may work.
+        public static let serializationFailure = Code(value: .serializationFailure)
+        /// The transaction was ended so that another one could go on; run again, it may work.
+        public static let deadlock = Code(value: .deadlock)
+        /// A parameter or a column is of another type than its place, or out of its range.
+        public static let unexpectedValue = Code(value: .unexpectedValue)
+        /// A parameter is longer than the database takes.
+        public static let valueTooLarge = Code(value: .valueTooLarge)
+        /// The connection was lost when a commit was on its way: its work is there, or it is not.
+        public static let outcomeUnknown = Code(value: .outcomeUnknown)
+        /// This kind of database, or the way to it, does not have what was asked for.
+        public static let unsupported = Code(value: .unsupported)
         /// Anything else.
         public static let other = Code(value: .other)
     }
@@ -84,17 +117,24 @@ public struct DatabaseError: Error, Equatable, CustomStringConvertible {
     public let code: Code
     /// Log this.
     public let description: String
+    /// The server's own code of five characters, for what ``code`` does not tell apart (PostgreSQL, appendix A); nil if it did not come
+    /// from a server.
+    public let sqlState: String?
+
+    /// Whether the same transaction may work when it is run again.
+    public var isRepeatable: Bool { self.code == .serializationFailure || self.code == .deadlock }
 
     /// An error as a driver met it; `description` says which database, what is wrong and what to do, without any data.
-    public init(code: Code, description: String) {
+    public init(code: Code, description: String, sqlState: String? = nil) {
         self.code = code
         self.description = description
+        self.sqlState = sqlState
     }
 
     /// What this error makes of the database in `/health`.
     public var status: DatabaseStatus {
         switch self.code {
-        case .notReachable, .closed, .cancelled: .disconnected
+        case .notReachable, .outcomeUnknown, .closed, .cancelled: .disconnected
         default: .error
         }
     }

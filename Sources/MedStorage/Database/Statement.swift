@@ -10,6 +10,13 @@
 /// statement.sql           // SELECT id FROM notes WHERE body = $1
 /// statement.parameters    // [.text(body)]
 /// ```
+///
+/// Another statement can be spliced in, so that a part of one can depend on the program:
+///
+/// ```swift
+/// let filter: Statement = onlyMine ? "AND author = \(me)" : ""
+/// let statement: Statement = "SELECT id FROM notes WHERE body = \(body) \(filter)"
+/// ```
 public struct Statement: Sendable, ExpressibleByStringInterpolation {
     /// The text, with `$1`, `$2`, … where the parameters go.
     public let sql: String
@@ -26,6 +33,14 @@ public struct Statement: Sendable, ExpressibleByStringInterpolation {
     public init(stringInterpolation: StringInterpolation) {
         self.sql = stringInterpolation.sql
         self.parameters = stringInterpolation.parameters
+    }
+
+    /// A statement with other words before it, for drivers.
+    ///
+    /// - Parameter prefix: SQL without parameters, which the driver has made.
+    public init(prefix: String, _ statement: Statement) {
+        self.sql = prefix + statement.sql
+        self.parameters = statement.parameters
     }
 
     /// Collects the text and the parameters of a literal.
@@ -45,19 +60,23 @@ public struct Statement: Sendable, ExpressibleByStringInterpolation {
         }
 
         /// Adds a parameter.
-        public mutating func appendInterpolation(_ value: SQLValue) {
-            self.parameters.append(value)
+        public mutating func appendInterpolation(_ value: some SQLConvertible) {
+            self.parameters.append(value.sqlValue)
             self.sql += "$\(self.parameters.count)"
         }
 
-        /// Adds a parameter.
-        public mutating func appendInterpolation(_ value: String) {
-            self.appendInterpolation(.text(value))
+        /// Adds a parameter, null if there is no value.
+        public mutating func appendInterpolation<Value: SQLConvertible>(_ value: Value?) {
+            self.parameters.append(value.sqlValue)
+            self.sql += "$\(self.parameters.count)"
         }
 
-        /// Adds a parameter.
-        public mutating func appendInterpolation(_ value: Int) {
-            self.appendInterpolation(.integer(Int64(value)))
+        /// Splices another statement in, with its parameters.
+        public mutating func appendInterpolation(_ statement: Statement) {
+            // `$12` is no `$1`: only whole numbers are counted on.
+            let offset = self.parameters.count
+            self.sql += statement.sql.replacing(/\$(\d+)/) { match in "$\((Int(match.1) ?? 0) + offset)" }
+            self.parameters += statement.parameters
         }
     }
 }

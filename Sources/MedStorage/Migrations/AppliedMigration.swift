@@ -7,7 +7,7 @@ public struct AppliedMigration: Sendable, Equatable {
     public let version: Int
     /// The name at the time.
     public let name: String
-    /// ``Migration/checksum`` of what was run.
+    /// ``Migration/checksum(for:)`` of what was run.
     public let checksum: String
     /// The oldest program that works with the result, see ``Migration/minCompatible``.
     public let minCompatible: Int

@@ -44,7 +44,9 @@ public struct MigrationPlan: Sendable {
     /// The steps that a database still lacks, given what was applied to it.
     ///
     /// Refuses a database whose history is not ours: one with a gap or a changed step, or one that is too new.
-    public func pending(after applied: [AppliedMigration]) throws(DatabaseError) -> ArraySlice<Migration> {
+    public func pending(
+        after applied: [AppliedMigration], in dialect: SQLDialect
+    ) throws(DatabaseError) -> ArraySlice<Migration> {
         for (index, row) in applied.enumerated() {
             guard row.version == index + 1 else {
                 throw DatabaseError(
@@ -55,7 +57,7 @@ public struct MigrationPlan: Sendable {
                 )
             }
             if index < self.version {
-                guard row.checksum == self.migrations[index].checksum else {
+                guard row.checksum == self.migrations[index].checksum(for: dialect) else {
                     throw DatabaseError(
                         code: .changedMigration,
                         description:
@@ -79,8 +81,8 @@ public struct MigrationPlan: Sendable {
     }
 
     /// Makes sure that nothing is lacking either.
-    public func verify(_ applied: [AppliedMigration]) throws(DatabaseError) {
-        guard try self.pending(after: applied).isEmpty else {
+    public func verify(_ applied: [AppliedMigration], in dialect: SQLDialect) throws(DatabaseError) {
+        guard try self.pending(after: applied, in: dialect).isEmpty else {
             throw DatabaseError(
                 code: .olderSchema,
                 description:
@@ -88,5 +90,39 @@ public struct MigrationPlan: Sendable {
                     + "Run `medbuilder migrate`."
             )
         }
+    }
+
+    /// The next step on the way to a version; nil when the database is there.
+    ///
+    /// Both drivers ask this in the transaction of each step, since another process may have done it meanwhile.
+    ///
+    /// - Parameter target: The version to end at; this program's own if there is none.
+    /// - Throws: as ``pending(after:in:)``; `.invalidMigrations` if the target is unknown, or below where the database is.
+    public func next(
+        after applied: [AppliedMigration], to target: Int?, in dialect: SQLDialect
+    ) throws(DatabaseError) -> Migration? {
+        let pending = try self.pending(after: applied, in: dialect)
+        guard let target else { return pending.first }
+        guard (0...self.version).contains(target) else {
+            throw DatabaseError(
+                code: .invalidMigrations,
+                description: "There is no version \(target) of the schema; this program knows 1 to \(self.version).")
+        }
+        guard target >= applied.count else {
+            throw DatabaseError(
+                code: .invalidMigrations,
+                description:
+                    "The schema is at version \(applied.count), and there is no way down to \(target): a newer step puts right what an "
+                    + "older one got wrong, or a backup is restored.")
+        }
+        return applied.count < target ? pending.first : nil
+    }
+
+    /// Where a database is, as ``MigrationStatus``.
+    public func status(
+        _ applied: [AppliedMigration], in dialect: SQLDialect
+    ) throws(DatabaseError) -> MigrationStatus {
+        MigrationStatus(
+            expected: self.version, applied: applied, pending: Array(try self.pending(after: applied, in: dialect)))
     }
 }

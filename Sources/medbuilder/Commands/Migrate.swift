@@ -10,23 +10,67 @@ import MedStorage
 struct Migrate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Bring the database's schema up to the version of this program.",
-        discussion: "One process at a time; doing it twice does nothing."
+        discussion:
+            "One process at a time; doing it twice does nothing. There is no way down: a newer step puts right what an older one got wrong."
     )
 
+    @Flag(help: "Say what was applied and what is lacking, and change nothing.")
+    var status = false
+
+    @Flag(help: "Print the SQL that would run, and change nothing.")
+    var dryRun = false
+
+    @Option(help: "Stop at this version of the schema.")
+    var to: Int?
+
     @OptionGroup var settings: SettingsArguments
+
+    func validate() throws {
+        if self.status, self.dryRun || self.to != nil {
+            throw ValidationError("--status goes with neither --dry-run nor --to.")
+        }
+        if let to, to < 1 { throw ValidationError("--to takes a version of the schema, from 1.") }
+    }
 
     func run() async throws {
         Main.signals.release()
         let settings = try self.settings.load(for: Self.self)
-        let database = settings.makeDatabase(logger: Logger(label: "medbuilder") { _ in SwiftLogNoOpLogHandler() })
+        let database = try settings.makeDatabase(logger: Logger(label: "medbuilder") { _ in SwiftLogNoOpLogHandler() })
         do throws(DatabaseError) {
             try await database.open()
-            let report = try await database.migrate()
+            if self.status {
+                self.printStatus(try await database.migrationStatus())
+            } else if self.dryRun {
+                try self.printStatements(try await database.migrationStatus(), dialect: database.dialect)
+            } else {
+                let report = try await database.migrate(to: self.to)
+                print("The schema is at version \(report.version); \(report.applied) migrations were applied.")
+            }
             await database.close()
-            print("The schema is at version \(report.version); \(report.applied) migrations were applied.")
         } catch {
             await database.close()
             throw Complaint.exit(error.description, code: MedRuntime.ExitCode.unavailable)
+        }
+    }
+
+    private func printStatus(_ status: MigrationStatus) {
+        print("The schema is at version \(status.version); this program expects \(status.expected).")
+        for migration in status.applied { print("  applied  \(migration.version)  \(migration.name)") }
+        for migration in status.pending { print("  pending  \(migration.version)  \(migration.name)") }
+    }
+
+    private func printStatements(_ status: MigrationStatus, dialect: SQLDialect) throws(DatabaseError) {
+        if let to, to > status.expected || to < status.version {
+            throw DatabaseError(
+                code: .invalidMigrations,
+                description:
+                    "The schema is at version \(status.version) and can be brought to \(status.expected) at most.")
+        }
+        let pending = status.pending.filter { $0.version <= self.to ?? .max }
+        if pending.isEmpty { print("-- Nothing to do: the schema is at version \(status.version).") }
+        for migration in pending {
+            print("-- \(migration.version) \(migration.name)")
+            for statement in migration.statements(for: dialect) { print(statement + ";") }
         }
     }
 }

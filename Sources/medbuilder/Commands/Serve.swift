@@ -43,6 +43,8 @@ struct Serve: AsyncParsableCommand {
         let logger = Logger(label: "medbuilder")
         let tls = try settings.tlsIdentity(logger: logger)
         if let tls { stop.onHangUp { tls.reload() } }
+        // Before standard error is no longer the operator's: a URL that cannot be used is said there.
+        let database = try settings.makeDatabase(logger: logger)
         let note = ExitNote(folder: settings.stateDirectory, logger: logger)
         let lifecycle = Lifecycle(
             configuration: settings.shutdown,
@@ -72,7 +74,7 @@ struct Serve: AsyncParsableCommand {
         let application = Application(
             settings: settings,
             key: key,
-            database: settings.makeDatabase(logger: logger),
+            database: database,
             tls: tls,
             lifecycle: lifecycle,
             version: Version.current,

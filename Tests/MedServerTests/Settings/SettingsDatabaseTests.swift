@@ -23,15 +23,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (
-            "postgres://u:hunter2@db/app",
-            "it names a Postgres server, and this version stores in SQLite only: sqlite:PATH"
-        ),
-        (
-            "postgresql://u:hunter2@db/app",
-            "it names a Postgres server, and this version stores in SQLite only: sqlite:PATH"
-        ),
-        ("mysql://u:hunter2@db/app", "it must be sqlite:PATH"), ("hunter2", "it must be sqlite:PATH"),
+        ("mysql://u:hunter2@db/app", "it must be sqlite:PATH, or postgres:// with what libpq takes"),
+        ("hunter2", "it must be sqlite:PATH, or postgres:// with what libpq takes"),
         ("sqlite:", "it must name a file: sqlite:PATH"), ("sqlite::memory:", "it must name a file: sqlite:PATH"),
         ("sqlite://hunter2.db", "it must be sqlite:PATH, without // before the path"),
     ])
@@ -41,6 +34,17 @@ import Testing
                 "database.url (from DATABASE_URL) is refused: \(reason)."
             ]
         )
+    }
+
+    @Test(arguments: ["postgres", "postgresql"])
+    func `a Postgres server is named by its URL, and a way past its pooler by another`(scheme: String) throws {
+        let url = "\(scheme)://u:hunter2@db/app"
+        let location = try SettingsFixture.load(["DATABASE_URL": url]).database.location
+        #expect(location == .postgres(url: url, direct: nil))
+        let both = try SettingsFixture.load(["DATABASE_URL": url, "DATABASE_DIRECT_URL": "postgres://u@direct/app"])
+        #expect(both.database.location == .postgres(url: url, direct: "postgres://u@direct/app"))
+        #expect(try SettingsFixture.mistakes(["DATABASE_URL": url, "DATABASE_DIRECT_URL": "hunter2"]).count == 1)
+        for settings in [both] { #expect(!settings.inForce.contains { $0.text.contains("hunter2") }) }
     }
 
     @Test func `serve migrates by itself in development and test, and elsewhere only if told`() throws {

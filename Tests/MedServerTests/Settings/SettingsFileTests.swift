@@ -142,9 +142,9 @@ import Testing
     @Test func `a secret in a file is used and never shown`() throws {
         #expect(try SettingsFixture.load(file: "phi:\n  encryptionKey: \(SettingsFixture.key)\n").encryption.key != nil)
         #expect(
-            try SettingsFixture.mistakes(file: "database.url: postgres://u:hunter2@db") == [
-                "database.url (from settings.yaml line 1) is refused: it names a Postgres server, "
-                    + "and this version stores in SQLite only: sqlite:PATH."
+            try SettingsFixture.mistakes(file: "database.url: mysql://u:hunter2@db") == [
+                "database.url (from settings.yaml line 1) is refused: "
+                    + "it must be sqlite:PATH, or postgres:// with what libpq takes."
             ]
         )
     }

@@ -55,6 +55,7 @@ import Testing
         "tls.clientCertificate": "required", "health.allow": "10.0.0.0/8", "trusted.proxies": "10.0.0.1",
         "http.bodyTimeoutSeconds": "1", "http.maxRequestsPerConnection": "1", "http.maxHeaderBytes": "2000",
         "http.maxBodyBytes": "1",
+        "database.directUrl": "postgres://a", "database.tls": "insecure", "database.poolSize": "7",
     ]
 
     /// What a setting cannot be without, by environment names.

@@ -32,37 +32,38 @@ import Testing
 
     @Test func `what is pending follows what was applied`() throws {
         let plan = try MigrationPlan([self.first, self.second])
-        #expect(try plan.pending(after: []).map(\.version) == [1, 2])
-        #expect(try plan.pending(after: [applied(self.first)]).map(\.version) == [2])
-        #expect(try plan.pending(after: [applied(self.first), applied(self.second)]).isEmpty)
+        #expect(try plan.pending(after: [], in: .sqlite).map(\.version) == [1, 2])
+        #expect(try plan.pending(after: [applied(self.first)], in: .sqlite).map(\.version) == [2])
+        #expect(try plan.pending(after: [applied(self.first), applied(self.second)], in: .sqlite).isEmpty)
     }
 
     @Test func `a database that lacks a step is older`() throws {
         let plan = try MigrationPlan([self.first, self.second])
-        #expect(failure { try plan.verify([applied(self.first)]) } == .olderSchema)
-        #expect(failure { try plan.verify([applied(self.first), applied(self.second)]) } == nil)
+        #expect(failure { try plan.verify([applied(self.first)], in: .sqlite) } == .olderSchema)
+        #expect(failure { try plan.verify([applied(self.first), applied(self.second)], in: .sqlite) } == nil)
     }
 
     @Test func `a newer database fits as long as each newer step is compatible with this program`() throws {
         let plan = try MigrationPlan([self.first])
         let third = Migration(version: 3, name: "third", statements: [])
-        #expect(failure { try plan.verify([applied(self.first), applied(self.second)]) } == nil)
+        #expect(failure { try plan.verify([applied(self.first), applied(self.second)], in: .sqlite) } == nil)
         #expect(
-            failure { try plan.verify([applied(self.first), applied(self.second), applied(third)]) } == .newerSchema)
+            failure { try plan.verify([applied(self.first), applied(self.second), applied(third)], in: .sqlite) }
+                == .newerSchema)
     }
 
     @Test func `a changed step or a gap in the database is refused`() throws {
         let plan = try MigrationPlan([self.first, self.second])
         let changed = Migration(version: 1, name: "first", statements: ["CREATE TABLE a (y)"])
-        #expect(failure { _ = try plan.pending(after: [applied(changed)]) } == .changedMigration)
-        #expect(failure { _ = try plan.pending(after: [applied(self.second)]) } == .changedMigration)
+        #expect(failure { _ = try plan.pending(after: [applied(changed)], in: .sqlite) } == .changedMigration)
+        #expect(failure { _ = try plan.pending(after: [applied(self.second)], in: .sqlite) } == .changedMigration)
     }
 
     @Test func `the checksum is FNV-1a, and text cannot move between statements unnoticed`() {
-        #expect(Migration(version: 1, name: "", statements: []).checksum == "af63bd4c8601b7df")
+        #expect(Migration(version: 1, name: "", statements: []).checksum(for: .sqlite) == "af63bd4c8601b7df")
         let one = Migration(version: 1, name: "n", statements: ["ab", "c"])
         let other = Migration(version: 1, name: "n", statements: ["a", "bc"])
-        #expect(one.checksum != other.checksum)
+        #expect(one.checksum(for: .sqlite) != other.checksum(for: .sqlite))
     }
 
     private func failure(_ body: () throws -> Void) -> DatabaseError.Code? {
@@ -79,7 +80,7 @@ private func applied(_ migration: Migration) -> AppliedMigration {
     AppliedMigration(
         version: migration.version,
         name: migration.name,
-        checksum: migration.checksum,
+        checksum: migration.checksum(for: .sqlite),
         minCompatible: migration.minCompatible
     )
 }

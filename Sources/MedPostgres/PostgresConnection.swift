@@ -1,0 +1,342 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import CPostgres
+import MedStorage
+import Synchronization
+
+/// One session of a server: statements, one after the other.
+final class PostgresConnection: PooledConnection {
+    /// What is needed to make connections.
+    struct Origin: Sendable {
+        let connector: Connector
+        let reactor: Reactor
+        /// Where cancellations block. Others than the connector's: whoever cannot connect can still cancel.
+        let cancelling: BoundedThreads
+        let limits: PostgresLimits
+
+        var name: String { self.connector.location.name }
+    }
+
+    /// How many statements one session keeps prepared.
+    static let preparedLimit = 256
+    /// How many statements travel before an answer is waited for: enough to hide the way, few enough for both ends' memory.
+    private static let pipelineLength = 1000
+
+    let name: String
+    /// Whether a pooler such as pgbouncer is between us and the server: sessions are not ours there.
+    let isPooled: Bool
+    private let wire: Wire
+    private let limits: PostgresLimits
+    private let prepared = Mutex(PreparedStatements(limit: preparedLimit))
+
+    private init(wire: Wire, name: String, limits: PostgresLimits, isPooled: Bool) {
+        self.wire = wire
+        self.name = name
+        self.limits = limits
+        self.isPooled = isPooled
+    }
+
+    /// Connects, and sets the session up.
+    static func open(
+        _ origin: Origin,
+        onNotification: (@Sendable (_ channel: String, _ payload: String) -> Void)? = nil,
+        onLoss: (@Sendable () -> Void)? = nil
+    ) async throws(DatabaseError) -> PostgresConnection {
+        let limits = origin.limits
+        let established = try await origin.connector.connect(limit: limits.connect)
+        guard
+            let wire = Wire(
+                established, name: origin.name, reactor: origin.reactor, threads: origin.cancelling,
+                onNotification: onNotification, onLoss: onLoss)
+        else {
+            throw DatabaseError(
+                code: .closed, description: "The connection to database '\(origin.name)' is closed.")
+        }
+        do throws(DatabaseError) {
+            let process = wire.inspect { PQbackendPID($0) } ?? 0
+            let settings = limits.settings.map { "('\($0.name)', '\($0.value)')" }.joined(separator: ", ")
+            // A pooler invents the number that it gives its clients; and what it is told about the session would stay with a stranger.
+            let sql = """
+                SELECT pg_backend_pid() = \(process), CASE WHEN pg_backend_pid() = \(process) THEN (
+                    SELECT count(set_config(wanted.name, wanted.value, false))
+                    FROM (VALUES \(settings)) AS wanted (name, value) JOIN pg_settings AS present USING (name)
+                    WHERE present.source = 'default'
+                ) END
+                """
+            let results = try await wire.exchange(.ready, limit: limits.connect) { connection in
+                PQsendQueryParams(connection, sql, 0, nil, nil, nil, nil, 1) == 1
+            }
+            let result = try Self.single(results, database: origin.name)
+            let isDirect = result.bytes(row: 0, column: 0)?.first == 1
+            return PostgresConnection(wire: wire, name: origin.name, limits: limits, isPooled: !isDirect)
+        } catch {
+            wire.close()
+            throw error
+        }
+    }
+
+    // MARK: - As one of a pool
+
+    var isUsable: Bool { self.wire.isUsable }
+
+    func ping() async throws(DatabaseError) { try await self.command("", limit: .seconds(1)) }
+
+    func close() { self.wire.close() }
+
+    // MARK: - Statements
+
+    /// Where the session is in a transaction.
+    var transactionStatus: PGTransactionStatusType { self.wire.inspect { PQtransactionStatus($0) } ?? PQTRANS_UNKNOWN }
+
+    /// Runs SQL of our own without parameters; several statements, with semicolons between them, are one.
+    @discardableResult
+    func command(
+        _ sql: String, limit: Duration? = nil, isCancellable: Bool = true
+    ) async throws(DatabaseError) -> ServerResult {
+        let results = try await self.wire.exchange(
+            .ready, limit: limit ?? self.limits.statement + PostgresLimits.leeway, isCancellable: isCancellable
+        ) { PQsendQuery($0, sql) == 1 }
+        return try Self.single(results, database: self.name)
+    }
+
+    /// The next rows of a cursor.
+    func fetch(_ count: Int, from cursor: String) async throws(DatabaseError) -> ServerResult {
+        let sql = "FETCH FORWARD \(count) FROM \(cursor)"
+        let results = try await self.wire.exchange(.ready, limit: self.limits.statement + PostgresLimits.leeway) {
+            PQsendQueryParams($0, sql, 0, nil, nil, nil, nil, 1) == 1
+        }
+        return try Self.single(results, database: self.name)
+    }
+
+    /// Runs a statement.
+    ///
+    /// - Parameter limit: how long the server may be silent.
+    func run(_ statement: Statement, limit: Duration? = nil) async throws(DatabaseError) -> ServerResult {
+        do throws(DatabaseError) {
+            return try await self.runOnce(statement, limit: limit)
+        } catch {
+            // What was prepared does not fit the schema any more, or the server has forgotten it.
+            guard error.sqlState == SQLState.featureNotSupported || error.sqlState == SQLState.invalidStatementName,
+                let outdated = self.prepared.withLock({ $0.remove(statement.sql) })
+            else { throw error }
+            // In a transaction it is too late: that has failed.
+            guard self.transactionStatus == PQTRANS_IDLE else { throw error }
+            if error.sqlState == SQLState.featureNotSupported { try await self.command("DEALLOCATE \(outdated.name)") }
+            return try await self.runOnce(statement, limit: limit)
+        }
+    }
+
+    private func runOnce(_ statement: Statement, limit: Duration?) async throws(DatabaseError) -> ServerResult {
+        let limit = limit ?? self.limits.statement + PostgresLimits.leeway
+        if self.isPooled {
+            let parameters = try ParameterEncoder(statement.parameters, types: nil, database: self.name)
+            let results = try await self.wire.exchange(.ready, limit: limit) { connection in
+                parameters.withPointers { count, values, lengths, formats in
+                    PQsendQueryParams(connection, statement.sql, count, nil, values, lengths, formats, 1) == 1
+                }
+            }
+            return try Self.single(results, database: self.name)
+        }
+        let prepared = try await self.prepare(statement.sql, limit: limit)
+        let parameters = try ParameterEncoder(
+            statement.parameters, types: prepared.parameterTypes, database: self.name)
+        let results = try await self.wire.exchange(.ready, limit: limit) { connection in
+            parameters.withPointers { count, values, lengths, formats in
+                PQsendQueryPrepared(connection, prepared.name, count, values, lengths, formats, 1) == 1
+            }
+        }
+        return try Self.single(results, database: self.name)
+    }
+
+    /// The statement under a name of the session, with what the server says of it.
+    private func prepare(_ sql: String, limit: Duration) async throws(DatabaseError) -> PreparedStatements.Prepared {
+        if let known = self.prepared.withLock({ $0.find(sql) }) { return known }
+        let name = self.prepared.withLock { $0.nextName() }
+        let results = try await self.pipeline(limit: limit) { connection in
+            PQsendPrepare(connection, name, sql, 0, nil) == 1 && PQsendDescribePrepared(connection, name) == 1
+        }
+        guard results.count == 2, let description = results.last else { throw self.broken() }
+        let made = PreparedStatements.Prepared(
+            name: name,
+            parameterTypes: (0..<PQnparams(description.pointer)).map { PQparamtype(description.pointer, $0) },
+            columns: description.columnNames,
+            columnTypes: (0..<description.columnCount).map(description.columnType)
+        )
+        if let victim = self.prepared.withLock({ $0.insert(made, for: sql) }) {
+            try await self.command("DEALLOCATE \(victim.name)")
+        }
+        return made
+    }
+
+    /// Runs statements without waiting for the answer of one before the next is sent, and gives their results up to the first error.
+    func runAll(_ statements: [Statement]) async throws(DatabaseError) -> [ServerResult] {
+        let limit = self.limits.statement + PostgresLimits.leeway
+        var all: [ServerResult] = []
+        all.reserveCapacity(statements.count)
+        var rest = statements[...]
+        while !rest.isEmpty {
+            let chunk = rest.prefix(Self.pipelineLength)
+            rest = rest.dropFirst(Self.pipelineLength)
+            var messages: [(name: String?, sql: String, parameters: ParameterEncoder)] = []
+            messages.reserveCapacity(chunk.count)
+            var last: (sql: String, prepared: PreparedStatements.Prepared)?
+            for statement in chunk {
+                if self.isPooled {
+                    let parameters = try ParameterEncoder(statement.parameters, types: nil, database: self.name)
+                    messages.append((nil, statement.sql, parameters))
+                    continue
+                }
+                let prepared =
+                    if let last, last.sql == statement.sql { last.prepared } else {
+                        try await self.prepare(statement.sql, limit: limit)
+                    }
+                last = (statement.sql, prepared)
+                let parameters = try ParameterEncoder(
+                    statement.parameters, types: prepared.parameterTypes, database: self.name)
+                messages.append((prepared.name, statement.sql, parameters))
+            }
+            let results = try await self.pipeline(limit: limit) { connection in
+                messages.allSatisfy { message in
+                    message.parameters.withPointers { count, values, lengths, formats in
+                        if let name = message.name {
+                            PQsendQueryPrepared(connection, name, count, values, lengths, formats, 1) == 1
+                        } else {
+                            PQsendQueryParams(connection, message.sql, count, nil, values, lengths, formats, 1) == 1
+                        }
+                    }
+                }
+            }
+            guard results.count == messages.count else { throw self.broken() }
+            all += results
+        }
+        return all
+    }
+
+    /// Sends several messages and one Sync, and gives their results.
+    private func pipeline(
+        limit: Duration, send: (OpaquePointer) -> Bool
+    ) async throws(DatabaseError) -> [ServerResult] {
+        let outcome: Result<[ServerResult], DatabaseError>
+        do throws(DatabaseError) {
+            let results = try await self.wire.exchange(.pipeline, limit: limit) { connection in
+                PQenterPipelineMode(connection) == 1 && send(connection) && PQpipelineSync(connection) == 1
+            }
+            if let error = results.first(where: \.isError) {
+                outcome = .failure(DatabaseError(error, database: self.name))
+            } else {
+                outcome = .success(results)
+            }
+        } catch {
+            outcome = .failure(error)
+        }
+        // What cannot leave the mode, because answers are still to come, is of no more use.
+        if self.wire.inspect({ PQexitPipelineMode($0) == 1 }) == false { self.close() }
+        return try outcome.get()
+    }
+
+    // MARK: - COPY
+
+    /// Sends rows to a table (PostgreSQL, COPY, "Text Format").
+    func copy(
+        into table: String, columns: [String], rows: some Sequence<[SQLValue]> & Sendable
+    ) async throws(DatabaseError) -> Int {
+        let limit = self.limits.statement + PostgresLimits.leeway
+        let names = columns.map(\.quotedAsIdentifier).joined(separator: ", ")
+        let sql = "COPY \(table.quotedAsIdentifier) (\(names)) FROM STDIN"
+        let begun = try await self.wire.exchange(.copy, limit: limit) { PQsendQuery($0, sql) == 1 }
+        guard try Self.single(begun, database: self.name).status == PGRES_COPY_IN else { throw self.broken() }
+        do throws(DatabaseError) {
+            var buffer = CopyText()
+            for row in rows {
+                guard row.count == columns.count else {
+                    throw DatabaseError(
+                        code: .unexpectedValue,
+                        description: "A row for table '\(table)' has \(row.count) values for \(columns.count) columns.")
+                }
+                try buffer.append(row, database: self.name)
+                if buffer.isFull {
+                    try await self.send(buffer.bytes, limit: limit)
+                    buffer.removeAll()
+                }
+            }
+            try await self.send(buffer.bytes, limit: limit)
+        } catch {
+            // The server answers this with an error of its own.
+            _ = try? await self.wire.exchange(.ready, limit: limit, isCancellable: false) {
+                PQputCopyEnd($0, "the client gave up") == 1
+            }
+            throw error
+        }
+        let ended = try await self.wire.exchange(.ready, limit: limit) { PQputCopyEnd($0, nil) == 1 }
+        return try Self.single(ended, database: self.name).changedRowCount
+    }
+
+    private func send(_ bytes: [UInt8], limit: Duration) async throws(DatabaseError) {
+        if Task.isCancelled {
+            throw DatabaseError(code: .cancelled, description: "A COPY into database '\(self.name)' was cancelled.")
+        }
+        guard !bytes.isEmpty else { return }
+        _ = try await self.wire.exchange(.flushed, limit: limit, isCancellable: false) { connection in
+            bytes.withUnsafeBytes { buffer in
+                PQputCopyData(connection, buffer.bindMemory(to: CChar.self).baseAddress, Int32(buffer.count)) == 1
+            }
+        }
+    }
+
+    // MARK: - Results
+
+    /// The last result, if none of them is an error.
+    private static func single(_ results: [ServerResult], database: String) throws(DatabaseError) -> ServerResult {
+        if let error = results.first(where: \.isError) { throw DatabaseError(error, database: database) }
+        guard let last = results.last else {
+            throw DatabaseError(code: .other, description: "Database '\(database)' gave no answer to a statement.")
+        }
+        return last
+    }
+
+    private func broken() -> DatabaseError {
+        self.close()
+        return DatabaseError(
+            code: .other, description: "Database '\(self.name)' gave answers that do not belong to what was asked.")
+    }
+}
+
+extension ServerResult {
+    /// The rows as our values.
+    ///
+    /// - Throws: `.unexpectedValue`, naming the column, for a type that we do not know.
+    func rows(database: String) throws(DatabaseError) -> [Row] {
+        let (rowCount, columnCount) = (self.rowCount, self.columnCount)
+        guard rowCount > 0 else { return [] }
+        let names = self.columnNames
+        let types = (0..<columnCount).map(self.columnType)
+        var rows: [Row] = []
+        rows.reserveCapacity(rowCount)
+        for row in 0..<rowCount {
+            var values: [SQLValue] = []
+            values.reserveCapacity(columnCount)
+            for column in 0..<columnCount {
+                guard let bytes = self.bytes(row: row, column: column) else {
+                    values.append(.null)
+                    continue
+                }
+                guard let value = ValueDecoder.value(bytes, type: types[column]) else {
+                    throw DatabaseError(
+                        code: .unexpectedValue,
+                        description:
+                            "Column '\(names[column])' of database '\(database)' has a type, number \(types[column]), that is not read "
+                            + "here; cast it, for example by ::text.")
+                }
+                values.append(value)
+            }
+            rows.append(Row(columns: names, values: values))
+        }
+        return rows
+    }
+}
+
+extension String {
+    /// A name in SQL, whatever is in it (PostgreSQL, 4.1.1).
+    var quotedAsIdentifier: String { "\"\(self.replacing("\"", with: "\"\""))\"" }
+}

@@ -1,0 +1,171 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import CPostgres
+import Logging
+public import MedStorage
+import Synchronization
+
+extension PostgresDatabase {
+    /// How long the check waits for an answer, and then for a fresh connection: together less than its time limit in the server.
+    private static let queryLimit = Duration.milliseconds(600)
+
+    /// Asks on a connection of its own. Who asks while a check is running gets the answer of that one.
+    public func check() async -> DatabaseCheck {
+        let check = self.state.withLock { state in
+            if let check = state.check { return check }
+            let check = Task { await self.performCheck() }
+            state.check = check
+            return check
+        }
+        return await check.value
+    }
+
+    private func performCheck() async -> DatabaseCheck {
+        defer { self.state.withLock { $0.check = nil } }
+        let (driver, isReady, startProblem) = self.state.withLock { ($0.driver, $0.isReady, $0.startProblem) }
+        guard let driver, isReady else {
+            return DatabaseCheck(
+                status: startProblem?.status ?? .disconnected, responseTime: nil, problem: startProblem)
+        }
+        let start = ContinuousClock.now
+        do throws(DatabaseError) {
+            let health = try await self.askTwice(driver)
+            try await self.verifyWrites(health)
+            try self.verifyPool(driver)
+            return DatabaseCheck(status: .connected, responseTime: .now - start)
+        } catch {
+            return DatabaseCheck(
+                status: error.status, responseTime: error.status == .disconnected ? nil : .now - start, problem: error)
+        }
+    }
+
+    /// Asks on the connection that is kept; if that is lost or silent, on a fresh one, which tells a lost connection from a lost server.
+    private func askTwice(_ driver: Driver) async throws(DatabaseError) -> PostgresConnection {
+        var silence: DatabaseError?
+        if let kept = self.state.withLock({ $0.health }), kept.isUsable {
+            do throws(DatabaseError) {
+                try await self.ask(kept)
+                return kept
+            } catch {
+                if error.code == .readOnly {
+                    // With several hosts, another one may be the one that writes by now.
+                    if self.location.hasSeveralHosts { self.dropAll(driver) }
+                    throw error
+                }
+                guard !kept.isUsable || error.code == .timeout || error.code == .notReachable else { throw error }
+                kept.close()
+                if error.code == .timeout { silence = error }
+            }
+        }
+        let fresh = try await PostgresConnection.open(driver.origin)
+        do throws(DatabaseError) {
+            try await self.ask(fresh)
+        } catch {
+            fresh.close()
+            throw error
+        }
+        self.state.withLock { state in
+            // The database may have been closed meanwhile.
+            if state.driver === driver { state.health = fresh }
+        }
+        if let silence { throw silence }
+        return fresh
+    }
+
+    private func dropAll(_ driver: Driver) {
+        self.state.withLock { $0.health }?.close()
+        driver.pool.replaceAll()
+    }
+
+    private func ask(_ connection: PostgresConnection) async throws(DatabaseError) {
+        let applied = try await Schema.applied(connection, limit: Self.queryLimit)
+        try self.migrations.verify(applied, in: .postgres)
+        let mode: Statement = "SELECT current_setting('transaction_read_only') = 'on'"
+        let isReadOnly: Bool =
+            try await connection.run(mode, limit: Self.queryLimit).rows(database: connection.name).first?.decode(0)
+            ?? false
+        if isReadOnly {
+            throw DatabaseError(
+                code: .readOnly,
+                description:
+                    "Database '\(self.location.name)' can be read but not written: it is a standby, or default_transaction_read_only is on."
+            )
+        }
+    }
+
+    // MARK: - Writes
+
+    /// Remembers a failure that says something about the database rather than about the statement.
+    func note(_ error: DatabaseError, write: Bool) {
+        switch error.code {
+        case .corrupt, .inputOutput: break
+        case .readOnly, .full: if !write { return }
+        default: return
+        }
+        let isNews = self.state.withLock { state in
+            state.problemCount += 1
+            let isNews = state.problem == nil
+            // Damage is not superseded by anything less.
+            if state.problem?.code != .corrupt { state.problem = error }
+            return isNews
+        }
+        if isNews { self.logger.error("Database access failed", metadata: ["error.message": "\(error)"]) }
+    }
+
+    /// After a failed write, throws its error until a probe has shown that writes work again.
+    private func verifyWrites(_ connection: PostgresConnection) async throws(DatabaseError) {
+        let (problem, count) = self.state.withLock { ($0.problem, $0.problemCount) }
+        guard let problem else { return }
+        // Damage does not heal under a running server.
+        guard problem.code != .corrupt else { throw problem }
+        // Far more than a page, so that the server has to find room for it; and taken back.
+        try await connection.command(
+            """
+            BEGIN;
+            CREATE TABLE medbuilder_write_probe AS
+                SELECT repeat(md5(number::text), 64) AS content FROM generate_series(1, 256) AS number;
+            ROLLBACK
+            """,
+            limit: Self.queryLimit)
+        let isSolved = self.state.withLock { state in
+            if state.problemCount == count { state.problem = nil }
+            return state.problem == nil
+        }
+        if isSolved { self.logger.notice("Database accepts writes again") }
+    }
+
+    // MARK: - A pool that is dead
+
+    private func verifyPool(_ driver: Driver) throws(DatabaseError) {
+        let now = ContinuousClock.now
+        let stalledFor =
+            driver.reactor.isAlive(now: now) ? driver.pool.statistics.stalledFor : RebuildLadder.patience
+        switch self.state.withLock({ $0.rebuild.next(stalledFor: stalledFor, now: now) }) {
+        case .none: return
+        case .replaceConnections:
+            self.logger.warning("Connections replaced: the pool gave none out although the database answers")
+            driver.pool.replaceAll()
+        case .rebuildDriver:
+            self.logger.error("Driver rebuilt: the pool gives no connection out although the database answers")
+            let isOurs = self.state.withLock { state in
+                guard state.driver === driver else { return false }
+                state.health?.close()
+                state.health = nil
+                state.driver = nil
+                return true
+            }
+            if isOurs {
+                driver.pool.end()
+                driver.reactor.stop()
+                try self.makeDriver().pool.fill()
+            }
+        case .report:
+            throw DatabaseError(
+                code: .poolExhausted,
+                description:
+                    "The pool of database '\(self.location.name)' gives no connection out although the database answers, and making it anew "
+                    + "has not helped.")
+        }
+    }
+}

@@ -1,0 +1,119 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import CPostgres
+public import MedStorage
+import Synchronization
+
+extension PostgresDatabase {
+    /// The key of the advisory lock: the first eight bytes of "medbuilder" as a number.
+    private static let lockKey: Int64 = 0x6d65_6462_7569_6c64
+    /// How long a step waits for a lock, with all that would like to use the table behind it.
+    private static let lockTimeout = Duration.seconds(5)
+    /// How often a step is tried that got no lock.
+    private static let attempts = 5
+
+    public func migrationStatus() async throws(DatabaseError) -> MigrationStatus {
+        guard let health = self.state.withLock({ $0.health }) else { throw self.closed }
+        return try self.migrations.status(try await Schema.applied(health, mayLack: true), in: .postgres)
+    }
+
+    @discardableResult
+    public func migrate(to version: Int?) async throws(DatabaseError) -> MigrationReport {
+        let report = try await self.starting { () async throws(DatabaseError) in
+            // A look first: a start with nothing to do does not wait for others.
+            if let health = self.state.withLock({ $0.health }) {
+                let applied = try await Schema.applied(health, mayLack: true)
+                if try self.migrations.next(after: applied, to: version, in: .postgres) == nil, !applied.isEmpty {
+                    return MigrationReport(applied: 0, version: applied.count)
+                }
+            }
+            let connection = try await self.openDirect()
+            defer { connection.close() }
+            guard !connection.isPooled else {
+                throw DatabaseError(
+                    code: .unsupported,
+                    description:
+                        "Database '\(self.location.name)' is behind a pooler, where no lock lasts. Name the server itself by "
+                        + "DATABASE_DIRECT_URL.")
+            }
+            return try await self.migrate(on: connection, to: version)
+        }
+        if report.version >= self.migrations.version { self.becomeReady() }
+        return report
+    }
+
+    /// Holds the lock for as long as the connection, which nobody else uses.
+    private func migrate(
+        on connection: PostgresConnection, to version: Int?
+    ) async throws(DatabaseError) -> MigrationReport {
+        // Asked for again and again: one who waits for it within a statement holds up others' `CREATE INDEX CONCURRENTLY`.
+        while try await !self.takeLock(connection) {
+            try self.checkInterruption()
+            do { try await Task.sleep(for: .milliseconds(100)) } catch { throw self.interrupted }
+        }
+        try await connection.command(
+            "SET lock_timeout = \(Int(Self.lockTimeout / .milliseconds(1))); SET statement_timeout = 0")
+        try await connection.command(Schema.create)
+        var count = 0
+        while true {
+            let applied = try await Schema.applied(connection)
+            guard let next = try self.migrations.next(after: applied, to: version, in: .postgres) else {
+                return MigrationReport(applied: count, version: applied.count)
+            }
+            try await self.apply(next, on: connection)
+            count += 1
+        }
+    }
+
+    private func takeLock(_ connection: PostgresConnection) async throws(DatabaseError) -> Bool {
+        let statement: Statement = "SELECT pg_try_advisory_lock(\(Self.lockKey))"
+        return try await connection.run(statement).rows(database: connection.name).first?.decode(0) ?? false
+    }
+
+    /// Runs one step; again, after a pause, when it got no lock in time.
+    private func apply(_ migration: Migration, on connection: PostgresConnection) async throws(DatabaseError) {
+        for attempt in 1... {
+            try self.checkInterruption()
+            do throws(DatabaseError) {
+                return try await self.applyOnce(migration, on: connection)
+            } catch {
+                if migration.isTransactional, connection.transactionStatus != PQTRANS_IDLE {
+                    try await connection.command("ROLLBACK")
+                }
+                guard error.code == .locked || error.isRepeatable, attempt < Self.attempts else {
+                    throw DatabaseError(
+                        code: error.code,
+                        description: "Migration \(migration.version) '\(migration.name)' failed: \(error.description)",
+                        sqlState: error.sqlState)
+                }
+                do {
+                    try await Task.sleep(for: .milliseconds(100 << attempt) * Double.random(in: 0.5...1))
+                } catch { throw self.interrupted }
+            }
+        }
+    }
+
+    private func applyOnce(_ migration: Migration, on connection: PostgresConnection) async throws(DatabaseError) {
+        if migration.isTransactional { try await connection.command("BEGIN") }
+        for statement in migration.statements(for: .postgres) {
+            try self.checkInterruption()
+            // A migration may take as long as it takes; the table that it locks is another matter.
+            try await connection.command(statement, limit: .seconds(24 * 3600))
+        }
+        let record: Statement = """
+            INSERT INTO medbuilder_migrations (version, name, checksum, min_compatible)
+            VALUES (\(migration.version), \(migration.name), \(migration.checksum(for: .postgres)), \(migration.minCompatible))
+            """
+        _ = try await connection.run(record)
+        if migration.isTransactional { try await connection.command("COMMIT") }
+    }
+
+    private func checkInterruption() throws(DatabaseError) {
+        if self.state.withLock({ $0.isInterrupted }) || Task.isCancelled { throw self.interrupted }
+    }
+
+    private var interrupted: DatabaseError {
+        DatabaseError(code: .cancelled, description: "The migration of database '\(self.location.name)' was cancelled.")
+    }
+}

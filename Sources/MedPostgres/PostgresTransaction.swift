@@ -1,0 +1,210 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import CPostgres
+import MedStorage
+import Synchronization
+
+/// One transaction on a connection that is its own meanwhile. It is used by one task's closure and ended by ``PostgresDatabase``.
+final class PostgresTransaction: Transaction {
+    /// About how much of a result is in memory at a time.
+    private static let batchBytes = 1 << 19
+
+    private let connection: PostgresConnection
+    private let options: TransactionOptions
+    private let failed: @Sendable (DatabaseError) -> Void
+    private let isOver = Atomic(false)
+    private let names = Atomic(0)
+
+    /// `failed` hears of every failure of the database.
+    init(
+        _ connection: PostgresConnection,
+        _ options: TransactionOptions,
+        failed: @escaping @Sendable (DatabaseError) -> Void
+    ) {
+        self.connection = connection
+        self.options = options
+        self.failed = failed
+    }
+
+    // MARK: - Beginning and end
+
+    func begin(_ limits: PostgresLimits) async throws(DatabaseError) {
+        var sql = "BEGIN"
+        if let isolation = self.options.isolation { sql += " ISOLATION LEVEL \(isolation.rawValue)" }
+        if self.options.isReadOnly { sql += " READ ONLY" }
+        // A pooler's session is not ours to set up, the transaction is.
+        var settings = self.connection.isPooled ? limits.settings : []
+        if let timeout = self.options.statementTimeout {
+            settings.removeAll { $0.name == "statement_timeout" }
+            settings.append(("statement_timeout", String(Int(timeout / .milliseconds(1)))))
+        }
+        for setting in settings { sql += "; SET LOCAL \(setting.name) = \(setting.value)" }
+        _ = try await self.access { () async throws(DatabaseError) in try await self.connection.command(sql) }
+    }
+
+    /// Ends the transaction with its work done, or throws with nothing done; unless the connection was lost just then.
+    func commit() async throws(DatabaseError) {
+        try self.requireRunning()
+        self.isOver.store(true, ordering: .relaxed)
+        try await self.access { () async throws(DatabaseError) in
+            do throws(DatabaseError) {
+                let result = try await self.connection.command("COMMIT", isCancellable: false)
+                // Of a transaction that has failed, the server makes a rollback, and calls that a success.
+                if result.tag != "COMMIT" { throw self.ended }
+            } catch {
+                guard error.code == .notReachable || error.code == .timeout else { throw error }
+                throw DatabaseError(
+                    code: .outcomeUnknown,
+                    description:
+                        "The connection to database '\(self.connection.name)' was lost during a COMMIT. Look whether its work is there "
+                        + "before doing it again.",
+                    sqlState: error.sqlState)
+            }
+        }
+    }
+
+    /// Ends the transaction with nothing done.
+    func rollback() async {
+        guard !self.isOver.exchange(true, ordering: .relaxed) else { return }
+        guard self.connection.isUsable, self.connection.transactionStatus != PQTRANS_IDLE else { return }
+        do {
+            try await self.connection.command("ROLLBACK", limit: .seconds(5), isCancellable: false)
+        } catch {
+            // The server undoes it when the connection is gone.
+            self.connection.close()
+        }
+    }
+
+    func abandon() {
+        self.isOver.store(true, ordering: .relaxed)
+        self.connection.close()
+    }
+
+    // MARK: - Statements
+
+    func execute(_ statement: Statement) async throws(DatabaseError) -> Int {
+        try await self.step { () async throws(DatabaseError) in
+            try await self.connection.run(statement, limit: self.limit).changedRowCount
+        }
+    }
+
+    func query(_ statement: Statement) async throws(DatabaseError) -> [Row] {
+        try await self.step { () async throws(DatabaseError) in
+            try await self.connection.run(statement, limit: self.limit).rows(database: self.connection.name)
+        }
+    }
+
+    func executeAll(_ statements: [Statement]) async throws(DatabaseError) -> [Int] {
+        try await self.step { () async throws(DatabaseError) in
+            try await self.connection.runAll(statements).map(\.changedRowCount)
+        }
+    }
+
+    func copy(
+        into table: String, columns: [String], rows: some Sequence<[SQLValue]> & Sendable
+    ) async throws(DatabaseError) -> Int {
+        try await self.step { () async throws(DatabaseError) in
+            try await self.connection.copy(into: table, columns: columns, rows: rows)
+        }
+    }
+
+    func stream<Result>(
+        _ statement: Statement, _ body: (inout RowStream) async throws -> Result
+    ) async throws -> Result {
+        let name = "medcursor\(self.nextName)"
+        _ = try await self.execute(
+            Statement(prefix: "DECLARE \(name) NO SCROLL CURSOR FOR ", statement))
+        let size = BatchSize(bytes: Self.batchBytes)
+        var rows = RowStream {
+            try await self.step { () async throws(DatabaseError) in
+                let result = try await self.connection.fetch(size.rows, from: name)
+                size.saw(result)
+                return try result.rows(database: self.connection.name)
+            }
+        }
+        let result = try await body(&rows)
+        _ = try await self.step { () async throws(DatabaseError) in try await self.connection.command("CLOSE \(name)") }
+        return result
+    }
+
+    func savepoint<Result>(_ body: () async throws -> Result) async throws -> Result {
+        let name = "medsavepoint\(self.nextName)"
+        _ = try await self.step { () async throws(DatabaseError) in
+            try await self.connection.command("SAVEPOINT \(name)")
+        }
+        do {
+            let result = try await body()
+            try Task.checkCancellation()
+            _ = try await self.step { () async throws(DatabaseError) in
+                try await self.connection.command("RELEASE \(name)")
+            }
+            return result
+        } catch {
+            // Not cancellable: the transaction is to go on from here. If it fails, so does whatever comes after it.
+            _ = try? await self.connection.command(
+                "ROLLBACK TO \(name); RELEASE \(name)", limit: .seconds(5), isCancellable: false)
+            throw error
+        }
+    }
+
+    private var nextName: Int { self.names.add(1, ordering: .relaxed).newValue }
+
+    private var limit: Duration? { self.options.statementTimeout.map { $0 + PostgresLimits.leeway } }
+
+    // MARK: - Guards
+
+    private func step<Value>(
+        _ body: () async throws(DatabaseError) -> Value
+    ) async throws(DatabaseError) -> Value {
+        try self.requireRunning()
+        let value = try await self.access(body)
+        try self.requireRunning()
+        return value
+    }
+
+    /// A statement may have ended the transaction; what comes then would run outside of any.
+    private func requireRunning() throws(DatabaseError) {
+        if self.isOver.load(ordering: .relaxed) || self.connection.transactionStatus == PQTRANS_IDLE {
+            throw self.ended
+        }
+    }
+
+    private func access<Value>(
+        _ body: () async throws(DatabaseError) -> Value
+    ) async throws(DatabaseError) -> Value {
+        do {
+            return try await body()
+        } catch {
+            // What was asked for says nothing about the server.
+            if !(self.options.isReadOnly && error.code == .readOnly) { self.failed(error) }
+            throw error
+        }
+    }
+
+    private var ended: DatabaseError {
+        DatabaseError(
+            code: .transactionEnded,
+            description:
+                "The transaction on database '\(self.connection.name)' is over: its closure has returned, an earlier error undid it, "
+                + "or a statement ended it."
+        )
+    }
+}
+
+/// How many rows to fetch at a time, so that they have about a size whatever their width.
+private final class BatchSize: Sendable {
+    private let bytes: Int
+    private let next = Atomic(32)
+
+    init(bytes: Int) { self.bytes = bytes }
+
+    var rows: Int { self.next.load(ordering: .relaxed) }
+
+    func saw(_ result: ServerResult) {
+        let count = result.rowCount
+        guard count > 0 else { return }
+        let width = max(1, PQresultMemorySize(result.pointer) / count)
+        self.next.store(min(max(1, self.bytes / width), 4096), ordering: .relaxed)
+    }
+}

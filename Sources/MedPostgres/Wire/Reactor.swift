@@ -1,0 +1,132 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import CPostgres
+import Foundation
+import MedStorage
+import Synchronization
+
+/// One thread that waits for all connections of a database, and hands what arrives to the task that waits for it.
+///
+/// Statements are sent by the thread that asks; only the answers come through here. So a statement costs one wake-up of this thread, and
+/// under load one wake-up serves many. Two such threads were slower than one, since the server needs the processors as well
+/// (docs/decisions/0009-postgres.md).
+final class Reactor: Sendable {
+    /// Something that can be waited for.
+    protocol Source: AnyObject, Sendable {
+        /// The descriptor can be read or written, or is at its end. Runs on the reactor's thread and must not block.
+        func isReady(toRead: Bool, toWrite: Bool)
+        /// Time has passed; whatever has a limit looks at it.
+        func tick(now: ContinuousClock.Instant)
+    }
+
+    private struct State {
+        var sources: [UInt64: any Source] = [:]
+        var lastToken: UInt64 = 0
+        var isStopped = false
+    }
+
+    /// How often time limits are looked at. It is how much later than due a limit can strike.
+    static let tick = Duration.milliseconds(100)
+    /// The token of ``wakeUp``.
+    private static let wakeUpToken: UInt64 = 0
+
+    private let epoll: Int32
+    /// Interrupts the wait.
+    private let wakeUp: Int32
+    private let state = Mutex(State())
+    private let lastTurn = Mutex(ContinuousClock.now)
+
+    init() throws(DatabaseError) {
+        self.epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+        self.wakeUp = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        guard self.epoll >= 0, self.wakeUp >= 0 else {
+            if self.epoll >= 0 { Glibc.close(self.epoll) }
+            if self.wakeUp >= 0 { Glibc.close(self.wakeUp) }
+            throw DatabaseError(
+                code: .notReachable, description: "Too many files are open to wait for a Postgres server.")
+        }
+        self.control(EPOLL_CTL_ADD, self.wakeUp, token: Self.wakeUpToken, toRead: true, toWrite: false)
+        let thread = Thread { self.run() }
+        thread.name = "MedPostgres"
+        thread.start()
+    }
+
+    /// Whether the thread has had a turn of late.
+    func isAlive(now: ContinuousClock.Instant) -> Bool {
+        now - self.lastTurn.withLock { $0 } < .seconds(5)
+    }
+
+    /// Begins to wait until there is something to read, and keeps `source` until ``remove(_:token:)``.
+    func add(_ source: any Source, descriptor: Int32) -> UInt64 {
+        let token = self.state.withLock { state in
+            state.lastToken += 1
+            state.sources[state.lastToken] = source
+            return state.lastToken
+        }
+        self.control(EPOLL_CTL_ADD, descriptor, token: token, toRead: true, toWrite: false)
+        // The first one ends a wait without a time limit.
+        if token == 1 { self.interrupt() }
+        return token
+    }
+
+    /// Changes whether room to write is waited for as well.
+    func watch(_ descriptor: Int32, token: UInt64, toWrite: Bool) {
+        self.control(EPOLL_CTL_MOD, descriptor, token: token, toRead: true, toWrite: toWrite)
+    }
+
+    /// Forgets a descriptor; it must still be open.
+    func remove(_ descriptor: Int32, token: UInt64) {
+        epoll_ctl(self.epoll, EPOLL_CTL_DEL, descriptor, nil)
+        self.state.withLock { _ = $0.sources.removeValue(forKey: token) }
+    }
+
+    /// Ends the thread, once. Nothing that was waited for is told.
+    func stop() {
+        self.state.withLock { $0.isStopped = true }
+        self.interrupt()
+    }
+
+    private func interrupt() {
+        eventfd_write(self.wakeUp, 1)
+    }
+
+    private func control(_ operation: Int32, _ descriptor: Int32, token: UInt64, toRead: Bool, toWrite: Bool) {
+        var event = epoll_event()
+        // Level-triggered: libpq need not read all that there is.
+        event.events = (toRead ? EPOLLIN.rawValue : 0) | (toWrite ? EPOLLOUT.rawValue : 0)
+        event.data.u64 = token
+        epoll_ctl(self.epoll, operation, descriptor, &event)
+    }
+
+    private func run() {
+        var events = [epoll_event](repeating: epoll_event(), count: 128)
+        var nextTick = ContinuousClock.now + Self.tick
+        while true {
+            let isIdle = self.state.withLock { $0.sources.isEmpty }
+            let count = epoll_wait(self.epoll, &events, Int32(events.count), isIdle ? -1 : 100)
+            for event in events.prefix(Int(max(count, 0))) {
+                let token = event.data.u64
+                guard token != Self.wakeUpToken else {
+                    var value: eventfd_t = 0
+                    eventfd_read(self.wakeUp, &value)
+                    continue
+                }
+                // One that was removed in this very turn is no longer there.
+                let source = self.state.withLock { $0.sources[token] }
+                // An error or a hang-up shows when it is read.
+                source?.isReady(
+                    toRead: event.events & ~EPOLLOUT.rawValue != 0, toWrite: event.events & EPOLLOUT.rawValue != 0)
+            }
+            let now = ContinuousClock.now
+            if now >= nextTick {
+                nextTick = now + Self.tick
+                self.lastTurn.withLock { $0 = now }
+                for source in self.state.withLock({ Array($0.sources.values) }) { source.tick(now: now) }
+            }
+            if self.state.withLock({ $0.isStopped }) { break }
+        }
+        Glibc.close(self.epoll)
+        Glibc.close(self.wakeUp)
+    }
+}

@@ -1,0 +1,424 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import CPostgres
+import MedStorage
+import Synchronization
+
+/// One connection as libpq has it, touched by one thread at a time.
+///
+/// Whoever owns it sends from its own thread and sleeps; the ``Reactor`` reads, and wakes it with the answers. Both hold the lock
+/// while they are inside libpq.
+///
+///     free ──exchange──▶ waiting ──all answers──▶ free
+///                           │ cancelled, or the time limit
+///                           ▼
+///                      cancelling ──answers, and the request's end──▶ free, or lost if the statement was not what ended
+///                           │ 1 s
+///                           ▼
+///     any ──end of file, protocol error──▶ lost
+final class Wire: Reactor.Source {
+    /// When an exchange is over.
+    enum Goal {
+        /// The server is ready for the next statement.
+        case ready
+        /// The server asks for the data of a COPY, or has refused it and is ready.
+        case copy
+        /// The server has answered everything up to the end of the pipeline.
+        case pipeline
+        /// What was put into libpq's buffer is on its way.
+        case flushed
+    }
+
+    /// What came of an exchange.
+    typealias Answer = Result<[ServerResult], DatabaseError>
+
+    private struct Exchange {
+        let number: Int
+        let goal: Goal
+        let limit: Duration
+        let deadline: ContinuousClock.Instant
+        let continuation: CheckedContinuation<Answer, Never>
+        var results: [ServerResult] = []
+        var isAnswered = false
+        var cancellation: Cancellation?
+    }
+
+    private struct Cancellation {
+        /// Why it is cancelled: what the caller gets.
+        let reason: DatabaseError
+        /// The server must have confirmed it by then.
+        let deadline: ContinuousClock.Instant
+        /// Whether libpq's call is over, so that the request can hit no later statement.
+        var isDelivered = false
+    }
+
+    private struct State: @unchecked Sendable {
+        // Unchecked: the pointer is used under the lock alone.
+        var connection: OpaquePointer?
+        var exchange: Exchange?
+        /// Counts exchanges, so that a late cancellation finds its own or none.
+        var number = 0
+        var isWaitingToWrite = false
+        /// Why the connection is lost.
+        var loss: DatabaseError?
+        /// Whether a cancellation may still hit what is sent next.
+        var isSuspect = false
+        var hasTLS = false
+        var token: UInt64 = 0
+    }
+
+    /// A waiting task and its answer, to be brought together once the lock is free.
+    private struct Wakening {
+        let continuation: CheckedContinuation<Answer, Never>
+        let answer: Answer
+    }
+
+    /// How long the server has to confirm a cancellation before the connection is closed.
+    static let cancellationLimit = Duration.seconds(1)
+
+    private let reactor: Reactor
+    private let threads: BoundedThreads
+    private let descriptor: Int32
+    private let name: String
+    private let onNotification: (@Sendable (_ channel: String, _ payload: String) -> Void)?
+    private let onLoss: (@Sendable () -> Void)?
+    private let state: Mutex<State>
+
+    /// Takes over a connection that is established.
+    ///
+    /// - Parameters:
+    ///   - name: what the database is called in errors.
+    ///   - threads: where cancellations block.
+    ///   - onNotification: hears what LISTEN asked for; on the reactor's thread.
+    ///   - onLoss: hears once that the connection is lost; on any thread.
+    /// - Returns: nil if somebody else has it.
+    init?(
+        _ connection: EstablishedConnection,
+        name: String,
+        reactor: Reactor,
+        threads: BoundedThreads,
+        onNotification: (@Sendable (_ channel: String, _ payload: String) -> Void)? = nil,
+        onLoss: (@Sendable () -> Void)? = nil
+    ) {
+        guard let pointer = connection.take() else { return nil }
+        PQsetnonblocking(pointer, 1)
+        self.name = name
+        self.reactor = reactor
+        self.threads = threads
+        self.descriptor = PQsocket(pointer)
+        self.onNotification = onNotification
+        self.onLoss = onLoss
+        self.state = Mutex(State(connection: pointer, hasTLS: PQsslInUse(pointer) != 0))
+        // Under the lock, so that a reader that is woken at once finds the token.
+        self.state.withLock { $0.token = reactor.add(self, descriptor: self.descriptor) }
+    }
+
+    /// Whether the connection is there, in a known state and at nobody's disposal.
+    var isUsable: Bool {
+        self.state.withLock { $0.connection != nil && !$0.isSuspect && $0.exchange == nil }
+    }
+
+    /// What `read` finds in the connection, which it must not keep; nil if the connection is lost.
+    func inspect<Value: Sendable>(_ read: (OpaquePointer) -> Value) -> Value? {
+        self.state.withLock { state in
+            guard let connection = state.connection else { return nil }
+            return read(connection)
+        }
+    }
+
+    /// Sends something and waits for its answers.
+    ///
+    /// - Parameters:
+    ///   - goal: when it is over.
+    ///   - limit: after that time the statement is cancelled, and after one second more the connection closed.
+    ///   - isCancellable: whether the cancellation of the task cancels the statement. A COMMIT is not: its outcome stands.
+    ///   - send: hands it to libpq; false if libpq refuses it. Runs under the lock, on the caller's thread.
+    func exchange(
+        _ goal: Goal,
+        limit: Duration,
+        isCancellable: Bool = true,
+        send: (OpaquePointer) -> Bool
+    ) async throws(DatabaseError) -> [ServerResult] {
+        let number = self.state.withLock { state in
+            state.number += 1
+            return state.number
+        }
+        guard isCancellable else {
+            let answer = await withCheckedContinuation { self.begin(goal, limit: limit, number: number, $0, send) }
+            return try answer.get()
+        }
+        let answer = await withTaskCancellationHandler {
+            await withCheckedContinuation { self.begin(goal, limit: limit, number: number, $0, send) }
+        } onCancel: {
+            self.cancel(number, because: self.cancelled)
+        }
+        return try answer.get()
+    }
+
+    private func begin(
+        _ goal: Goal,
+        limit: Duration,
+        number: Int,
+        _ continuation: CheckedContinuation<Answer, Never>,
+        _ send: (OpaquePointer) -> Bool
+    ) {
+        let wakening = self.state.withLock { state -> Wakening? in
+            guard let connection = state.connection else {
+                return Wakening(continuation: continuation, answer: .failure(state.loss ?? self.closed))
+            }
+            guard state.exchange == nil else {
+                return Wakening(
+                    continuation: continuation,
+                    answer: .failure(
+                        DatabaseError(
+                            code: .transactionEnded,
+                            description: "Two tasks used one connection to database '\(self.name)' at the same time."))
+                )
+            }
+            // A cancellation came first.
+            guard number == state.number else {
+                return Wakening(continuation: continuation, answer: .failure(self.cancelled))
+            }
+            guard send(connection) else {
+                // libpq's words about its own state, never the server's.
+                let words = PQerrorMessage(connection).map { String(cString: $0) } ?? ""
+                if PQstatus(connection) == CONNECTION_BAD {
+                    return self.lose(&state, self.lost(words))
+                        ?? Wakening(
+                            continuation: continuation, answer: .failure(state.loss ?? self.closed))
+                }
+                return Wakening(
+                    continuation: continuation,
+                    answer: .failure(
+                        DatabaseError(
+                            code: .invalidStatement,
+                            description: "The statement cannot be sent to database '\(self.name)': \(words.oneLine)"))
+                )
+            }
+            state.exchange = Exchange(
+                number: number, goal: goal, limit: limit, deadline: .now + limit, continuation: continuation)
+            return self.flush(&state) ?? (goal == .flushed ? self.advance(&state) : nil)
+        }
+        self.wake(wakening)
+    }
+
+    // MARK: - The reactor's side
+
+    func isReady(toRead: Bool, toWrite: Bool) {
+        var notifications: [(String, String)] = []
+        let wakening = self.state.withLock { state -> Wakening? in
+            if toWrite, let wakening = self.flush(&state) { return wakening }
+            guard let connection = state.connection else { return nil }
+            if toRead {
+                // With TLS, a record may be longer than what libpq reads in one go, and the rest of it makes the descriptor ready no more.
+                for _ in 0..<(state.hasTLS ? 2 : 1) where PQconsumeInput(connection) == 0 {
+                    let words = PQerrorMessage(connection).map { String(cString: $0) } ?? ""
+                    // The server may have said why before it hung up.
+                    if let wakening = self.advance(&state) { return wakening }
+                    return self.lose(&state, self.lost(words))
+                }
+            }
+            let wakening = self.advance(&state)
+            if self.onNotification != nil, let connection = state.connection {
+                while let notification = PQnotifies(connection) {
+                    notifications.append(
+                        (String(cString: notification.pointee.relname), String(cString: notification.pointee.extra)))
+                    PQfreemem(notification)
+                }
+            }
+            return wakening
+        }
+        self.wake(wakening)
+        for (channel, payload) in notifications { self.onNotification?(channel, payload) }
+    }
+
+    func tick(now: ContinuousClock.Instant) {
+        // Whoever holds the lock is at work, so nothing hangs here; and the reactor waits for nobody.
+        let due = self.state.withLockIfAvailable { state -> (Int, Duration)? in
+            guard let exchange = state.exchange else { return nil }
+            if let cancellation = exchange.cancellation {
+                return cancellation.deadline <= now ? (exchange.number, .zero) : nil
+            }
+            return exchange.deadline <= now ? (exchange.number, exchange.limit) : nil
+        }
+        guard let due, let (number, limit) = due else { return }
+        if limit == .zero {
+            self.wake(
+                self.state.withLock { state in
+                    guard let reason = state.exchange?.cancellation?.reason, state.exchange?.number == number else {
+                        return nil
+                    }
+                    return self.lose(&state, reason)
+                })
+        } else {
+            self.cancel(number, because: self.timedOut(limit))
+        }
+    }
+
+    /// Takes what libpq has understood, up to the goal.
+    private func advance(_ state: inout State) -> Wakening? {
+        guard let connection = state.connection, state.exchange != nil else {
+            // Notices and parameter changes are taken note of by looking.
+            if let connection = state.connection { _ = PQisBusy(connection) }
+            return nil
+        }
+        if state.exchange?.goal == .flushed {
+            return state.isWaitingToWrite ? nil : self.finish(&state)
+        }
+        while state.exchange?.isAnswered == false, PQisBusy(connection) == 0 {
+            guard let pointer = PQgetResult(connection) else {
+                // In a pipeline, this only separates the answers of two statements.
+                if state.exchange?.goal != .pipeline || PQstatus(connection) == CONNECTION_BAD {
+                    state.exchange?.isAnswered = true
+                }
+                continue
+            }
+            let result = ServerResult(pointer)
+            switch result.status {
+            case PGRES_PIPELINE_SYNC:
+                state.exchange?.isAnswered = true
+            case PGRES_COPY_IN where state.exchange?.goal == .copy:
+                state.exchange?.results.append(result)
+                state.exchange?.isAnswered = true
+            case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
+                // Nobody is there for the data, and the protocol knows no way out for all of them.
+                return self.lose(
+                    &state,
+                    DatabaseError(
+                        code: .invalidStatement,
+                        description:
+                            "A COPY was sent to database '\(self.name)' as a statement; use copy(into:columns:rows:)."
+                    ))
+            default:
+                state.exchange?.results.append(result)
+            }
+        }
+        if PQstatus(connection) == CONNECTION_BAD {
+            let reason = state.exchange?.results.last { $0.isError }.map { DatabaseError($0, database: self.name) }
+            return self.lose(&state, reason ?? self.lost(""))
+        }
+        return state.exchange?.isAnswered == true ? self.finish(&state) : nil
+    }
+
+    /// Ends the exchange with its answers, if no cancellation is on its way.
+    private func finish(_ state: inout State) -> Wakening? {
+        guard let exchange = state.exchange else { return nil }
+        if let cancellation = exchange.cancellation {
+            guard cancellation.isDelivered else { return nil }
+            // If something else ended the statement, the request may be on its way yet.
+            let isConfirmed = exchange.results.contains { $0.field(.sqlState) == SQLState.queryCanceled }
+            if !isConfirmed { state.isSuspect = true }
+            state.exchange = nil
+            return Wakening(
+                continuation: exchange.continuation,
+                answer: isConfirmed ? .failure(cancellation.reason) : .success(exchange.results))
+        }
+        state.exchange = nil
+        return Wakening(continuation: exchange.continuation, answer: .success(exchange.results))
+    }
+
+    /// Sends what libpq has buffered, as far as there is room.
+    private func flush(_ state: inout State) -> Wakening? {
+        guard let connection = state.connection else { return nil }
+        let outcome = PQflush(connection)
+        if outcome < 0 {
+            let words = PQerrorMessage(connection).map { String(cString: $0) } ?? ""
+            return self.lose(&state, self.lost(words))
+        }
+        let mustWait = outcome == 1
+        if mustWait != state.isWaitingToWrite {
+            state.isWaitingToWrite = mustWait
+            self.reactor.watch(self.descriptor, token: state.token, toWrite: mustWait)
+        }
+        return nil
+    }
+
+    // MARK: - Cancelling
+
+    private func cancel(_ number: Int, because reason: DatabaseError) {
+        let request = self.state.withLock { state -> OpaquePointer? in
+            // Before the exchange begins: it will find that its number has passed.
+            if state.exchange == nil, state.number == number { state.number += 1 }
+            guard let connection = state.connection, let exchange = state.exchange,
+                exchange.number == number, exchange.cancellation == nil
+            else { return nil }
+            state.exchange?.cancellation = Cancellation(reason: reason, deadline: .now + Self.cancellationLimit)
+            return PQgetCancel(connection)
+        }
+        guard let request else { return }
+        nonisolated(unsafe) let cancel = request
+        // Safe: the request is a copy of libpq's, and only the closure below has it.
+        let isStarted = self.threads.start({ _ in self.cancellationDelivered(number) }) {
+            var words = [CChar](repeating: 0, count: 256)
+            let isSent = PQcancel(cancel, &words, Int32(words.count)) == 1
+            PQfreeCancel(cancel)
+            return isSent
+        }
+        if !isStarted {
+            PQfreeCancel(request)
+            // All threads hang in requests that nobody confirms; so would this one.
+            self.wake(
+                self.state.withLock { state in
+                    state.exchange?.number == number ? self.lose(&state, reason) : nil
+                })
+        }
+    }
+
+    private func cancellationDelivered(_ number: Int) {
+        self.wake(
+            self.state.withLock { state in
+                guard state.exchange?.number == number else { return nil }
+                state.exchange?.cancellation?.isDelivered = true
+                return state.exchange?.isAnswered == true ? self.finish(&state) : nil
+            })
+    }
+
+    // MARK: - The end
+
+    /// Gives the connection back. It does not wait, and more than once is nothing.
+    func close() {
+        self.wake(self.state.withLock { self.lose(&$0, self.closed) })
+    }
+
+    private func lose(_ state: inout State, _ reason: DatabaseError) -> Wakening? {
+        guard let connection = state.connection else { return nil }
+        state.connection = nil
+        state.loss = reason
+        self.reactor.remove(self.descriptor, token: state.token)
+        // It says goodbye without waiting, since the connection is non-blocking.
+        PQfinish(connection)
+        self.onLoss?()
+        guard let exchange = state.exchange else { return nil }
+        state.exchange = nil
+        return Wakening(
+            continuation: exchange.continuation, answer: .failure(exchange.cancellation?.reason ?? reason))
+    }
+
+    private func wake(_ wakening: Wakening?) {
+        guard let wakening else { return }
+        wakening.continuation.resume(returning: wakening.answer)
+    }
+
+    // MARK: - Errors
+
+    private var closed: DatabaseError {
+        DatabaseError(code: .closed, description: "The connection to database '\(self.name)' is closed.")
+    }
+
+    private var cancelled: DatabaseError {
+        DatabaseError(code: .cancelled, description: "A statement for database '\(self.name)' was cancelled.")
+    }
+
+    private func timedOut(_ limit: Duration) -> DatabaseError {
+        DatabaseError(
+            code: .timeout,
+            description: "Database '\(self.name)' did not answer a statement within \(limit.inSeconds) s.")
+    }
+
+    private func lost(_ words: String) -> DatabaseError {
+        let detail = words.isEmpty ? "the server hung up" : words.oneLine
+        return DatabaseError(
+            code: .notReachable, description: "The connection to database '\(self.name)' was lost: \(detail)")
+    }
+}
