@@ -58,19 +58,58 @@ extension PostgresDatabase {
                 if error.code == .timeout { silence = error }
             }
         }
-        let fresh = try await PostgresConnection.open(driver.origin)
-        do throws(DatabaseError) {
-            try await self.ask(fresh)
-        } catch {
-            fresh.close()
-            throw error
-        }
-        self.state.withLock { state in
-            // The database may have been closed meanwhile.
-            if state.driver === driver { state.health = fresh }
-        }
+        let fresh = try await self.renewHealth(driver)
         if let silence { throw silence }
         return fresh
+    }
+
+    /// A fresh connection of the check's own, if it comes in time.
+    ///
+    /// The attempt goes on beyond that, for a server that is far away: the next check finds what has come of it. And the next check makes
+    /// another attempt, because this one may wait for a network that was not there when it began.
+    private func renewHealth(_ driver: Driver) async throws(DatabaseError) -> PostgresConnection {
+        let outcome = Outcome()
+        let deadline = ContinuousClock.now + Self.queryLimit
+        // Its own task: it may end after the check that began it.
+        Task {
+            do throws(DatabaseError) {
+                let fresh = try await PostgresConnection.open(driver.origin)
+                do throws(DatabaseError) {
+                    try await self.ask(fresh)
+                } catch {
+                    fresh.close()
+                    throw error
+                }
+                let isWanted = self.state.withLock { state in
+                    // The database may have been closed, or another attempt may have been faster.
+                    guard state.driver === driver, state.health?.isUsable != true else { return false }
+                    state.health = fresh
+                    return true
+                }
+                if !isWanted { fresh.close() }
+                outcome.end(.success(()))
+            } catch {
+                outcome.end(.failure(error))
+            }
+        }
+        while true {
+            if let health = self.state.withLock({ $0.health }), health.isUsable { return health }
+            if case .failure(let error)? = outcome.result { throw error }
+            guard ContinuousClock.now < deadline, (try? await Task.sleep(for: .milliseconds(5))) != nil else {
+                throw DatabaseError(
+                    code: .notReachable,
+                    description:
+                        "Database '\(self.location.name)' did not answer, and a fresh connection did not come within "
+                        + "\(Self.queryLimit.inSeconds) s.")
+            }
+        }
+    }
+
+    /// What came of an attempt to connect.
+    private final class Outcome: Sendable {
+        private let state = Mutex<Result<Void, DatabaseError>?>(nil)
+        var result: Result<Void, DatabaseError>? { self.state.withLock { $0 } }
+        func end(_ result: Result<Void, DatabaseError>) { self.state.withLock { $0 = result } }
     }
 
     private func dropAll(_ driver: Driver) {

@@ -11,7 +11,9 @@ import MedStorage
 
 extension Settings {
     /// The database that the settings name. Only this program knows the drivers. A URL that cannot be used ends the command with 78.
-    func makeDatabase(logger: Logger) throws -> any MedStorage.Database {
+    ///
+    /// - Parameter connectLimit: how long a Postgres server may take to let us in.
+    func makeDatabase(logger: Logger, connectLimit: Duration = .seconds(2)) throws -> any MedStorage.Database {
         switch self.database.location {
         case .sqlite(let path, let isDefault):
             return SQLiteDatabase(path: path, createParentFolders: isDefault, migrations: .medBuilder, logger: logger)
@@ -21,6 +23,7 @@ extension Settings {
                 direct: try direct.map { try self.postgresLocation($0, .databaseDirectURL, logger: logger) },
                 migrations: .medBuilder,
                 configuration: PoolConfiguration(maximum: self.database.poolSize),
+                limits: PostgresLimits(connect: connectLimit),
                 logger: logger
             )
         }

@@ -125,11 +125,13 @@ struct Connector: Sendable {
     static func withCStrings<Value>(
         _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Value
     ) -> Value {
-        let copies = strings.map { strdup($0) }
-        defer { for copy in copies { free(copy) } }
-        return (copies.map { UnsafePointer($0) } + [nil]).withUnsafeBufferPointer { buffer in
-            // Not empty: it ends with the null pointer.
-            body(buffer.baseAddress!)
+        let list = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: strings.count + 1)
+        for (index, string) in strings.enumerated() { list.advanced(by: index).initialize(to: strdup(string)) }
+        list.advanced(by: strings.count).initialize(to: nil)
+        defer {
+            for index in strings.indices { free(UnsafeMutableRawPointer(mutating: list[index])) }
+            list.deallocate()
         }
+        return body(list)
     }
 }

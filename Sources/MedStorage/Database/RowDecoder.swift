@@ -19,6 +19,14 @@ struct RowDecoder: Decoder {
         DatabaseError(code: .unexpectedValue, description: "A row has named columns; it is not \(what).")
     }
 
+    /// A value of a type that turned out to be ``SQLConvertible``, as of that type again.
+    private static func same<Value>(_ value: any SQLConvertible) throws -> Value {
+        guard let value = value as? Value else {
+            throw DatabaseError(code: .unexpectedValue, description: "A column holds no \(Value.self).")
+        }
+        return value
+    }
+
     private struct Columns<Key: CodingKey>: KeyedDecodingContainerProtocol {
         let row: Row
         let codingPath: [any CodingKey] = []
@@ -29,8 +37,7 @@ struct RowDecoder: Decoder {
 
         func decode<Value: Decodable>(_ type: Value.Type, forKey key: Key) throws -> Value {
             if let convertible = type as? any SQLConvertible.Type {
-                return try self.open(convertible, key) as! Value
-                // `convertible` is `Value` itself.
+                return try RowDecoder.same(self.open(convertible, key))
             }
             guard let value = self.row[key.stringValue] else {
                 throw DatabaseError(
@@ -76,8 +83,7 @@ struct RowDecoder: Decoder {
 
         func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
             guard let convertible = type as? any SQLConvertible.Type else { return try type.init(from: self) }
-            return try self.open(convertible) as! Value
-            // `convertible` is `Value` itself.
+            return try RowDecoder.same(self.open(convertible))
         }
 
         private func open<Value: SQLConvertible>(_ type: Value.Type) throws -> any SQLConvertible {

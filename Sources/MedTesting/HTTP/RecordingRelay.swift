@@ -17,6 +17,7 @@ package final class RecordingRelay: Sendable {
 
     private let listener: ThreadedListener
     private let recorded: Watched<[Connection]>
+    private let swallowing = Watched(false)
 
     /// The port.
     package var port: Int { self.listener.port }
@@ -25,6 +26,7 @@ package final class RecordingRelay: Sendable {
     package init(to port: Int) throws {
         let recorded = Watched<[Connection]>([])
         self.recorded = recorded
+        let swallowing = self.swallowing
         self.listener = try ThreadedListener { client in
             guard let server = try? Self.connect(to: port) else { return }
             let index = recorded.update { connections in
@@ -36,12 +38,14 @@ package final class RecordingRelay: Sendable {
                 defer { isSent.signal() }
                 while case let bytes = receive(from: client), !bytes.isEmpty {
                     recorded.update { $0[index].sent += bytes }
+                    if swallowing.read(\.self) { continue }
                     guard send(bytes, to: server) else { break }
                 }
                 shutdown(server, Int32(SHUT_WR))
             }
             while case let bytes = receive(from: server), !bytes.isEmpty {
                 recorded.update { $0[index].received += bytes }
+                if swallowing.read(\.self) { continue }
                 guard send(bytes, to: client) else { break }
             }
             for descriptor in [client, server] { shutdown(descriptor, Int32(SHUT_RDWR)) }
@@ -50,6 +54,9 @@ package final class RecordingRelay: Sendable {
             recorded.update { $0[index].isOver = true }
         }
     }
+
+    /// Whether it takes everything and passes nothing on, as a network does that has lost its way.
+    package func swallow(_ swallows: Bool) { self.swallowing.update { $0 = swallows } }
 
     /// Ends all connections, waits until they are over, and gives them.
     package func stop() async throws -> [Connection] {

@@ -35,7 +35,9 @@ struct Migrate: AsyncParsableCommand {
     func run() async throws {
         Main.signals.release()
         let settings = try self.settings.load(for: Self.self)
-        let database = try settings.makeDatabase(logger: Logger(label: "medbuilder") { _ in SwiftLogNoOpLogHandler() })
+        // Nobody tries again: there is time.
+        let database = try settings.makeDatabase(
+            logger: Logger(label: "medbuilder") { _ in SwiftLogNoOpLogHandler() }, connectLimit: .seconds(10))
         do throws(DatabaseError) {
             try await database.open()
             if self.status {

@@ -19,6 +19,7 @@ final class EndToEnd: Sendable {
         var shells: [SQLiteShell] = []
         var mounts: [TemporaryMount] = []
         var containers: [Container] = []
+        var databases: [PostgresServer] = []
         var hasFailed = false
     }
 
@@ -36,6 +37,7 @@ final class EndToEnd: Sendable {
     func add(_ shell: SQLiteShell) { self.state.withLock { $0.shells.append(shell) } }
     func add(_ mount: TemporaryMount) { self.state.withLock { $0.mounts.append(mount) } }
     func add(_ container: Container) { self.state.withLock { $0.containers.append(container) } }
+    func add(_ database: PostgresServer) { self.state.withLock { $0.databases.append(database) } }
     func noteFailure() { self.state.withLock { $0.hasFailed = true } }
 
     /// What the servers wrote last, for the message of a failure.
@@ -45,6 +47,7 @@ final class EndToEnd: Sendable {
         let state = self.state.withLock { $0 }
         for server in state.servers { try? await server.process.end() }
         for tool in state.tools { try? await tool.end() }
+        for database in state.databases { await database.end() }
         for shell in state.shells { try? await shell.release() }
         for mount in state.mounts { try? await mount.unmount() }
         for container in state.containers { try? await container.remove() }

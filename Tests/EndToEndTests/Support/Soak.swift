@@ -10,6 +10,9 @@ enum Soak {
     /// For how many seconds a busy server is watched for false alarms.
     static let busySeconds = Self.number("MED_SOAK_SECONDS", short: 4)
 
+    /// How often a database is restarted under load.
+    static let restarts = Self.number("MED_SOAK_RESTARTS", short: 6)
+
     private static func number(_ name: String, short: Int) -> Int {
         ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? short
     }
