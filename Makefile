@@ -6,7 +6,7 @@ SWIFT_FILES := Package.swift Sources Tests Examples $(wildcard Benchmarks)
 EXAMPLES := hummingbird-server service-group
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test build examples bench-health bench-http bench-lifecycle docs format lint check check-model soak clean
+.PHONY: help serve test build examples bench-health bench-http bench-lifecycle bench-postgres docs format lint check check-model soak clean
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ bench-lifecycle: ## Measure what crash guard and accounting cost, and how fast a
 	@scripts/setup.sh bench
 	Benchmarks/lifecycle/run.sh
 
+bench-postgres: ## Measure the database drivers against pgbench, psql, asyncpg and GRDB
+	@scripts/setup.sh bench
+	Benchmarks/postgres/run.sh
+
 docs: ## Write the settings tables of the documents anew, from the code
 	MED_UPDATE_DOCS=1 $(SWIFT) test --filter SettingsDocumentationTests
 
@@ -75,4 +79,4 @@ soak: ## Spring every kind of trap under load 100 times, and watch a busy server
 	MED_SOAK_SECONDS=600 $(SWIFT) test --skip-build --filter 'busy with all processors'
 
 clean: ## Remove everything that was built
-	rm -rf .build .build-bench-health .build-bench-http .build-bench-lifecycle $(EXAMPLES:%=.build-examples-%)
+	rm -rf .build .build-bench-health .build-bench-http .build-bench-lifecycle .build-bench-postgres .build-python-bench $(EXAMPLES:%=.build-examples-%)

@@ -127,6 +127,14 @@ final class PostgresConnection: PooledConnection {
         }
     }
 
+    /// Runs a statement and gives its rows.
+    func query(_ statement: Statement, limit: Duration? = nil) async throws(DatabaseError) -> [Row] {
+        let result = try await self.run(statement, limit: limit)
+        let known = self.prepared.withLock { $0.last }
+        let columns = known?.sql == statement.sql ? known?.prepared.columns : nil
+        return try result.rows(database: self.name, columns: columns?.count == result.columnCount ? columns : nil)
+    }
+
     private func runOnce(_ statement: Statement, limit: Duration?) async throws(DatabaseError) -> ServerResult {
         let limit = limit ?? self.limits.statement + PostgresLimits.leeway
         if self.isPooled {
@@ -305,11 +313,12 @@ final class PostgresConnection: PooledConnection {
 extension ServerResult {
     /// The rows as our values.
     ///
+    /// - Parameter columns: their names, if they are known.
     /// - Throws: `.unexpectedValue`, naming the column, for a type that we do not know.
-    func rows(database: String) throws(DatabaseError) -> [Row] {
+    func rows(database: String, columns: [String]? = nil) throws(DatabaseError) -> [Row] {
         let (rowCount, columnCount) = (self.rowCount, self.columnCount)
         guard rowCount > 0 else { return [] }
-        let names = self.columnNames
+        let names = columns ?? self.columnNames
         let types = (0..<columnCount).map(self.columnType)
         var rows: [Row] = []
         rows.reserveCapacity(rowCount)

@@ -225,7 +225,7 @@ public final class PostgresDatabase: Database {
         let connection = try await pool.acquire()
         defer { pool.release(connection) }
         do {
-            return try await connection.run(statement).rows(database: self.location.name)
+            return try await connection.query(statement)
         } catch {
             if error.code == .cancelled, Task.isCancelled { throw CancellationError() }
             self.note(error, write: false)

@@ -91,7 +91,7 @@ final class PostgresTransaction: Transaction {
 
     func query(_ statement: Statement) async throws(DatabaseError) -> [Row] {
         try await self.step { () async throws(DatabaseError) in
-            try await self.connection.run(statement, limit: self.limit).rows(database: self.connection.name)
+            try await self.connection.query(statement, limit: self.limit)
         }
     }
 

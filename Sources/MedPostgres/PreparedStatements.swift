@@ -29,6 +29,8 @@ struct PreparedStatements {
     private let limit: Int
     private var entries: [String: Entry] = [:]
     private var uses = 0
+    /// The one that was found or inserted last.
+    private(set) var last: (sql: String, prepared: Prepared)?
     private var names = 0
 
     init(limit: Int) { self.limit = limit }
@@ -39,7 +41,9 @@ struct PreparedStatements {
         self.uses += 1
         guard let index = self.entries.index(forKey: sql) else { return nil }
         self.entries.values[index].lastUse = self.uses
-        return self.entries.values[index].prepared
+        let prepared = self.entries.values[index].prepared
+        self.last = (sql, prepared)
+        return prepared
     }
 
     /// A name that no other statement of the connection has, or has had.
@@ -58,8 +62,12 @@ struct PreparedStatements {
         }
         self.uses += 1
         self.entries[sql] = Entry(prepared: prepared, lastUse: self.uses)
+        self.last = (sql, prepared)
         return victim
     }
 
-    mutating func remove(_ sql: String) -> Prepared? { self.entries.removeValue(forKey: sql)?.prepared }
+    mutating func remove(_ sql: String) -> Prepared? {
+        self.last = nil
+        return self.entries.removeValue(forKey: sql)?.prepared
+    }
 }

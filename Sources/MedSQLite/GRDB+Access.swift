@@ -31,22 +31,26 @@ extension DatabaseWriter {
 extension GRDB.Database {
     /// Runs a statement of ours and returns the number of rows it changed.
     func run(_ statement: Statement, path: String) throws -> Int {
+        try self.run(self.prepared(statement.sql, path: path), statement.parameters, path: path)
+    }
+
+    /// The statement as SQLite keeps it, for one use after the other.
+    func prepared(_ sql: String, path: String) throws -> GRDB.Statement {
+        try self.compile(sql, path: path) { try self.cachedStatement(sql: sql) }
+    }
+
+    /// Runs a statement with these parameters and returns the number of rows it changed.
+    func run(_ prepared: GRDB.Statement, _ parameters: [SQLValue], path: String) throws -> Int {
         let before = self.totalChangesCount
-        try self.run(sql: statement.sql, statement.parameters, path: path)
+        try prepared.execute(arguments: SQLValue.arguments(parameters, path: path))
         // After a statement that changes nothing, `changesCount` still tells of the one before it.
         return self.totalChangesCount == before ? 0 : self.changesCount
     }
 
-    func run(sql: String, _ parameters: [SQLValue], path: String) throws {
-        let prepared = try self.compile(sql, path: path) { try self.cachedStatement(sql: sql) }
-        try prepared.bind(parameters, path: path)
-        try prepared.execute()
-    }
-
     /// Runs a statement of ours and returns its rows.
     func rows(_ statement: Statement, path: String) throws -> [Row] {
-        let prepared = try self.compile(statement.sql, path: path) { try self.cachedStatement(sql: statement.sql) }
-        try prepared.bind(statement.parameters, path: path)
+        let prepared = try self.prepared(statement.sql, path: path)
+        try prepared.setArguments(SQLValue.arguments(statement.parameters, path: path))
         let columns = prepared.columnNames
         let cursor = try GRDB.Row.fetchCursor(prepared)
         var rows: [Row] = []
@@ -57,7 +61,7 @@ extension GRDB.Database {
     /// The rows of a statement of ours, one after the other, and the names of the columns; the cursor has the statement to itself.
     func cursor(_ statement: Statement, path: String) throws -> (RowCursor, columns: [String]) {
         let prepared = try self.compile(statement.sql, path: path) { try self.makeStatement(sql: statement.sql) }
-        try prepared.bind(statement.parameters, path: path)
+        try prepared.setArguments(SQLValue.arguments(statement.parameters, path: path))
         return (try GRDB.Row.fetchCursor(prepared), prepared.columnNames)
     }
 
@@ -72,15 +76,6 @@ extension GRDB.Database {
                 code: .invalidStatement,
                 description: "Database '\(path)' does not understand `\(sql)`: \(error.message ?? "no reason given").")
         }
-    }
-}
-
-extension GRDB.Statement {
-    fileprivate func bind(_ parameters: [SQLValue], path: String) throws {
-        var values: [DatabaseValue] = []
-        values.reserveCapacity(parameters.count)
-        for parameter in parameters { values.append(try parameter.databaseValue(path: path)) }
-        try self.setArguments(StatementArguments(values))
     }
 }
 
@@ -101,28 +96,36 @@ extension SQLValue {
         }
     }
 
-    fileprivate func databaseValue(path: String) throws -> DatabaseValue {
+    /// Parameters as GRDB takes them. As values of any type: a list of its own `DatabaseValue` goes a way that costs more than the insertion.
+    fileprivate static func arguments(_ parameters: [SQLValue], path: String) throws -> StatementArguments {
+        var arguments: [(any DatabaseValueConvertible)?] = []
+        arguments.reserveCapacity(parameters.count)
+        for parameter in parameters { arguments.append(try parameter.argument(path: path)) }
+        return StatementArguments(arguments)
+    }
+
+    private func argument(path: String) throws -> (any DatabaseValueConvertible)? {
         switch self {
-        case .null: return .null
-        case .integer(let value): return value.databaseValue
+        case .null: return nil
+        case .integer(let value): return value
         case .double(let value):
             // SQLite makes it null, without a word.
             if value.isNaN { throw Self.unfit("A number that is none", path) }
-            return value.databaseValue
+            return value
         case .text(let value), .json(let value):
             // The text would end there, without a word. Postgres refuses it too.
             if value.utf8.contains(0) {
                 throw DatabaseError(
                     code: .invalidStatement, description: "A text for database '\(path)' contains a NUL character.")
             }
-            return value.databaseValue
-        case .blob(let value): return Data(value).databaseValue
-        case .boolean(let value): return value.databaseValue
-        case .uuid(let value): return value.uuidString.lowercased().databaseValue
-        case .timestamp(let value): return value.description.databaseValue
+            return value
+        case .blob(let value): return Data(value)
+        case .boolean(let value): return value
+        case .uuid(let value): return value.uuidString.lowercased()
+        case .timestamp(let value): return value.description
         case .array(let values):
             guard let text = SQLArrayText.text(of: values) else { throw Self.unfit("An array of that kind", path) }
-            return text.databaseValue
+            return text
         }
     }
 

@@ -45,7 +45,20 @@ final class SQLiteTransaction: Transaction {
     }
 
     func executeAll(_ statements: [Statement]) async throws(DatabaseError) -> [Int] {
-        try await self.step { db, path in try statements.map { try db.run($0, path: path) } }
+        try await self.step { db, path in
+            var counts: [Int] = []
+            counts.reserveCapacity(statements.count)
+            var last: (sql: String, prepared: GRDB.Statement)?
+            for statement in statements {
+                let prepared =
+                    if let last, last.sql == statement.sql { last.prepared } else {
+                        try db.prepared(statement.sql, path: path)
+                    }
+                last = (statement.sql, prepared)
+                counts.append(try db.run(prepared, statement.parameters, path: path))
+            }
+            return counts
+        }
     }
 
     func copy(
@@ -56,14 +69,14 @@ final class SQLiteTransaction: Transaction {
         let sql = "INSERT INTO \(table.quotedDatabaseIdentifier) (\(names)) VALUES (\(places))"
         return try await self.step { db, path in
             var count = 0
+            let prepared = try db.prepared(sql, path: path)
             for row in rows {
                 guard row.count == columns.count else {
                     throw DatabaseError(
                         code: .unexpectedValue,
                         description: "A row for table '\(table)' has \(row.count) values for \(columns.count) columns.")
                 }
-                try db.run(sql: sql, row, path: path)
-                count += 1
+                count += try db.run(prepared, row, path: path)
             }
             return count
         }

@@ -15,7 +15,10 @@ final class Reactor: Sendable {
     /// Something that can be waited for.
     protocol Source: AnyObject, Sendable {
         /// The descriptor can be read or written, or is at its end. Runs on the reactor's thread and must not block.
-        func isReady(toRead: Bool, toWrite: Bool)
+        ///
+        /// - Parameter mayWait: whether to wait for somebody who is just sending.
+        /// - Returns: false if somebody is, and it did not wait.
+        func isReady(toRead: Bool, toWrite: Bool, mayWait: Bool) -> Bool
         /// Time has passed; whatever has a limit looks at it.
         func tick(now: ContinuousClock.Instant)
     }
@@ -101,6 +104,8 @@ final class Reactor: Sendable {
 
     private func run() {
         var events = [epoll_event](repeating: epoll_event(), count: 128)
+        // Those who were busy sending: the answer can be there before the call that sends is over.
+        var busy: [(source: any Source, toRead: Bool, toWrite: Bool)] = []
         var nextTick = ContinuousClock.now + Self.tick
         while true {
             let isIdle = self.state.withLock { $0.sources.isEmpty }
@@ -113,11 +118,18 @@ final class Reactor: Sendable {
                     continue
                 }
                 // One that was removed in this very turn is no longer there.
-                let source = self.state.withLock { $0.sources[token] }
+                guard let source = self.state.withLock({ $0.sources[token] }) else { continue }
                 // An error or a hang-up shows when it is read.
-                source?.isReady(
-                    toRead: event.events & ~EPOLLOUT.rawValue != 0, toWrite: event.events & EPOLLOUT.rawValue != 0)
+                let toRead = event.events & ~EPOLLOUT.rawValue != 0
+                let toWrite = event.events & EPOLLOUT.rawValue != 0
+                if !source.isReady(toRead: toRead, toWrite: toWrite, mayWait: false) {
+                    busy.append((source, toRead, toWrite))
+                }
             }
+            for (source, toRead, toWrite) in busy {
+                _ = source.isReady(toRead: toRead, toWrite: toWrite, mayWait: true)
+            }
+            busy.removeAll(keepingCapacity: true)
             let now = ContinuousClock.now
             if now >= nextTick {
                 nextTick = now + Self.tick

@@ -57,8 +57,8 @@ final class Wire: Reactor.Source {
         // Unchecked: the pointer is used under the lock alone.
         var connection: OpaquePointer?
         var exchange: Exchange?
-        /// Counts exchanges, so that a late cancellation finds its own or none.
-        var number = 0
+        /// The last exchange that was cancelled before it began.
+        var cancelledNumber = 0
         var isWaitingToWrite = false
         /// Why the connection is lost.
         var loss: DatabaseError?
@@ -84,6 +84,8 @@ final class Wire: Reactor.Source {
     private let onNotification: (@Sendable (_ channel: String, _ payload: String) -> Void)?
     private let onLoss: (@Sendable () -> Void)?
     private let state: Mutex<State>
+    /// Counts exchanges, so that a late cancellation finds its own or none.
+    private let numbers = Atomic(0)
 
     /// Takes over a connection that is established.
     ///
@@ -140,10 +142,7 @@ final class Wire: Reactor.Source {
         isCancellable: Bool = true,
         send: (OpaquePointer) -> Bool
     ) async throws(DatabaseError) -> [ServerResult] {
-        let number = self.state.withLock { state in
-            state.number += 1
-            return state.number
-        }
+        let number = self.numbers.add(1, ordering: .relaxed).newValue
         guard isCancellable else {
             let answer = await withCheckedContinuation { self.begin(goal, limit: limit, number: number, $0, send) }
             return try answer.get()
@@ -177,7 +176,7 @@ final class Wire: Reactor.Source {
                 )
             }
             // A cancellation came first.
-            guard number == state.number else {
+            guard number > state.cancelledNumber else {
                 return Wakening(continuation: continuation, answer: .failure(self.cancelled))
             }
             guard send(connection) else {
@@ -205,9 +204,9 @@ final class Wire: Reactor.Source {
 
     // MARK: - The reactor's side
 
-    func isReady(toRead: Bool, toWrite: Bool) {
+    func isReady(toRead: Bool, toWrite: Bool, mayWait: Bool) -> Bool {
         var notifications: [(String, String)] = []
-        let wakening = self.state.withLock { state -> Wakening? in
+        let act = { (state: inout State) -> Wakening? in
             if toWrite, let wakening = self.flush(&state) { return wakening }
             guard let connection = state.connection else { return nil }
             if toRead {
@@ -229,8 +228,17 @@ final class Wire: Reactor.Source {
             }
             return wakening
         }
+        let wakening: Wakening?
+        if mayWait {
+            wakening = self.state.withLock { act(&$0) }
+        } else if let tried = self.state.withLockIfAvailable({ act(&$0) }) {
+            wakening = tried
+        } else {
+            return false
+        }
         self.wake(wakening)
         for (channel, payload) in notifications { self.onNotification?(channel, payload) }
+        return true
     }
 
     func tick(now: ContinuousClock.Instant) {
@@ -338,8 +346,7 @@ final class Wire: Reactor.Source {
 
     private func cancel(_ number: Int, because reason: DatabaseError) {
         let request = self.state.withLock { state -> OpaquePointer? in
-            // Before the exchange begins: it will find that its number has passed.
-            if state.exchange == nil, state.number == number { state.number += 1 }
+            if state.exchange == nil { state.cancelledNumber = max(state.cancelledNumber, number) }
             guard let connection = state.connection, let exchange = state.exchange,
                 exchange.number == number, exchange.cancellation == nil
             else { return nil }

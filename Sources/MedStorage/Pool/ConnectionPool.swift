@@ -14,7 +14,8 @@ import Synchronization
 /// A connection that is lost or in an unknown state is never given out again. While the database is away, whoever asks waits for the
 /// next attempt to connect, a second at most, and gets its error.
 public final class ConnectionPool<Connection: PooledConnection>: Sendable {
-    private typealias State = PoolState<Connection>
+    private typealias State = PoolState
+    private typealias AnyConnection = any PooledConnection
 
     /// What goes on beside the users: making connections, and looking after time limits.
     private struct Background {
@@ -28,7 +29,7 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
     private let configuration: PoolConfiguration
     private let observer: (any PoolObserver)?
     private let connect: @Sendable () async throws(DatabaseError) -> Connection
-    private let state: Mutex<PoolState<Connection>>
+    private let state: Mutex<PoolState>
     private let background = Mutex(Background())
 
     /// Creates a pool without a connection; the first is made when somebody asks, or by ``fill()``.
@@ -76,14 +77,14 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
     public func acquire() async throws -> Connection {
         let start = ContinuousClock.now
         while true {
-            var expired: [Connection] = []
+            var expired: [AnyConnection] = []
             let taken = self.state.withLock { $0.takeIdle(now: start, expired: &expired) }
             self.close(expired)
             switch taken {
             case .connection(let connection, let idle):
                 if idle >= self.configuration.pingAfterIdle, await !self.answers(connection) { continue }
                 self.observer?.acquired(after: .now - start)
-                return connection
+                return self.own(connection)
             case .closed:
                 throw State.closedError
             case .none:
@@ -97,13 +98,19 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
         self.perform(self.state.withLock { $0.release(connection, now: .now) })
     }
 
-    private func answers(_ connection: Connection) async -> Bool {
+    /// A connection of the state, as what it is.
+    private func own(_ connection: AnyConnection) -> Connection {
+        unsafeDowncast(connection, to: Connection.self)
+        // Only what `connect` has made, or what was acquired here, is in the state, and both are of that type.
+    }
+
+    private func answers(_ connection: AnyConnection) async -> Bool {
         do {
             try await connection.ping()
             return true
         } catch {
             connection.close()
-            self.release(connection)
+            self.perform(self.state.withLock { $0.release(connection, now: .now) })
             return false
         }
     }
@@ -124,11 +131,11 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
         switch result {
         case .success(let connection):
             if Task.isCancelled {
-                self.release(connection)
+                self.perform(self.state.withLock { $0.release(connection, now: .now) })
                 throw CancellationError()
             }
             self.observer?.acquired(after: .now - start)
-            return connection
+            return self.own(connection)
         case .failure(let error):
             if error.code == .cancelled { throw CancellationError() }
             self.observer?.acquireFailed(error)
@@ -185,14 +192,14 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
 
     // MARK: - Effects
 
-    private func perform(_ effects: PoolState<Connection>.Effects) {
+    private func perform(_ effects: PoolState.Effects) {
         for wakening in effects.wakenings { wakening.waiter.continuation.resume(returning: wakening.result) }
         self.close(effects.closing)
         for _ in 0..<effects.connects { self.beginConnecting(after: effects.pause) }
         if !effects.closing.isEmpty { self.noteReturn() }
     }
 
-    private func close(_ connections: [Connection]) {
+    private func close(_ connections: [AnyConnection]) {
         for connection in connections {
             connection.close()
             self.observer?.closed()

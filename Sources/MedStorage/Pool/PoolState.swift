@@ -11,7 +11,9 @@
 ///                     └──timeout, cancelled──▶ gone
 ///
 /// While the database is away, one attempt at a time is made, and whoever waits for it gets its error.
-struct PoolState<Connection: PooledConnection> {
+struct PoolState {
+    /// Whatever it is: a state for each type of connection would look its own type up at every step.
+    typealias Connection = any PooledConnection
     typealias Instant = ContinuousClock.Instant
 
     struct Idle {

@@ -43,7 +43,7 @@ final class LiveCount: Sendable {
 
 /// The pool as a value: whatever happens in whatever order.
 @Suite struct PoolStateTests {
-    private typealias State = PoolState<FakeConnection>
+    private typealias State = PoolState
 
     private let start = ContinuousClock.now
 
@@ -59,7 +59,7 @@ final class LiveCount: Sendable {
         #expect(effects.connects == 1)
         let connections = [FakeConnection(), FakeConnection()]
         _ = state.connected(connections[0], generation: 0, now: self.start)
-        var expired: [FakeConnection] = []
+        var expired: [any PooledConnection] = []
         guard case .connection(let first, _) = state.takeIdle(now: self.start, expired: &expired) else {
             Issue.record("There is one.")
             return
@@ -76,7 +76,7 @@ final class LiveCount: Sendable {
         _ = state.fill()
         let connection = FakeConnection()
         _ = state.connected(connection, generation: 0, now: self.start)
-        var expired: [FakeConnection] = []
+        var expired: [any PooledConnection] = []
         guard case .none = state.takeIdle(now: self.start + .seconds(100), expired: &expired) else {
             Issue.record("It was given out.")
             return
@@ -90,7 +90,7 @@ final class LiveCount: Sendable {
         let maximum = 3
         var state = self.makeState(PoolConfiguration(minimum: 1, maximum: maximum, acquireTimeout: .seconds(5)))
         var now = self.start
-        var busy: [FakeConnection] = []
+        var busy: [any PooledConnection] = []
         var connecting: [Int] = []
         var waiting: [Int] = []
         var closed = Set<ObjectIdentifier>()
@@ -120,7 +120,7 @@ final class LiveCount: Sendable {
                 now += .milliseconds(Int.random(in: 0...50, using: &generator))
                 switch Int.random(in: 0..<12, using: &generator) {
                 case 0, 1, 2:
-                    var expired: [FakeConnection] = []
+                    var expired: [any PooledConnection] = []
                     let taken = state.takeIdle(now: now, expired: &expired)
                     for connection in expired { closed.insert(ObjectIdentifier(connection)) }
                     switch taken {
@@ -131,7 +131,7 @@ final class LiveCount: Sendable {
                         let id = state.nextWaiter()
                         // A continuation of its own, which somebody has to resume exactly once.
                         let (stream, feed) = AsyncStream.makeStream(
-                            of: CheckedContinuation<Result<FakeConnection, DatabaseError>, Never>.self)
+                            of: CheckedContinuation<Result<any PooledConnection, DatabaseError>, Never>.self)
                         group.addTask {
                             _ = await withCheckedContinuation { feed.yield($0) }
                         }
@@ -146,7 +146,7 @@ final class LiveCount: Sendable {
                     guard let connection = busy.popLast() else { continue }
                     check(state.release(connection, now: now))
                 case 6:
-                    busy.randomElement(using: &generator)?.lose()
+                    (busy.randomElement(using: &generator) as? FakeConnection)?.lose()
                 case 7, 8:
                     guard let generation = connecting.popLast() else { continue }
                     let connection = FakeConnection()

@@ -1,0 +1,167 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import GRDB
+import Logging
+import MedPostgres
+import MedSQLite
+import MedStorage
+
+/// database-load MODE URL-OR-FILE NUMBER SECONDS: does one thing for that long, and prints how often a second, and how many
+/// microseconds of processor time each took.
+@main struct Load {
+    typealias Statement = MedStorage.Statement
+
+    static let quiet = Logger(label: "load") { _ in SwiftLogNoOpLogHandler() }
+
+    static func main() async throws {
+        let arguments = CommandLine.arguments
+        guard arguments.count == 5, let number = Int(arguments[3]), let seconds = Double(arguments[4]) else {
+            fatalError("database-load MODE URL-OR-FILE NUMBER SECONDS")
+        }
+        switch arguments[1] {
+        case "checkout": try await self.checkout(seconds)
+        case "sqlite": try await self.sqlite(arguments[2], number, seconds)
+        case "grdb": try await self.grdb(arguments[2], number, seconds)
+        default: try await self.postgres(arguments[1], arguments[2], number, seconds)
+        }
+    }
+
+    // MARK: Postgres
+
+    static func postgres(_ mode: String, _ url: String, _ number: Int, _ seconds: Double) async throws {
+        guard let location = PostgresLocation(url: url) else { fatalError("libpq does not take the URL.") }
+        let callers = ["select", "insert"].contains(mode) ? number : 1
+        let database = PostgresDatabase(
+            location: location, migrations: try MigrationPlan([]),
+            configuration: PoolConfiguration(minimum: callers, maximum: callers, acquireTimeout: .seconds(60)),
+            logger: quiet)
+        try await database.open()
+        let key = { @Sendable () -> Int in .random(in: 1...1_000_000) }
+        try await self.measure(
+            callers: callers, seconds: seconds, each: ["pipeline", "copy"].contains(mode) ? number : 1
+        ) {
+            switch mode {
+            case "select":
+                let rows = try await database.query("SELECT abalance FROM pgbench_accounts WHERE aid = \(key())")
+                precondition(rows.count == 1)
+            case "insert":
+                try await database.transaction { transaction in
+                    try await transaction.execute(
+                        "INSERT INTO bench_rows (number, value) VALUES (\(key()), \("some text of a row"))")
+                }
+            case "pipeline":
+                try await database.transaction { transaction in
+                    try await transaction.executeAll(
+                        (0..<number).map {
+                            "INSERT INTO bench_rows (number, value) VALUES (\($0), \("some text of a row"))"
+                                as Statement
+                        })
+                }
+            case "copy":
+                try await database.transaction { transaction in
+                    try await transaction.copy(
+                        into: "bench_rows", columns: ["number", "value"],
+                        rows: (0..<number).lazy.map { [.integer(Int64($0)), .text("some text of a row")] })
+                }
+            default: fatalError("No such mode: \(mode)")
+            }
+        }
+        await database.close()
+    }
+
+    // MARK: The pool alone
+
+    final class Nothing: PooledConnection {
+        var isUsable: Bool { true }
+        func ping() async {}
+        func close() {}
+    }
+
+    static func checkout(_ seconds: Double) async throws {
+        let pool = ConnectionPool(configuration: PoolConfiguration()) { () async throws(MedStorage.DatabaseError) in
+            Nothing()
+        }
+        try await self.measure(callers: 1, seconds: seconds, each: 1000) {
+            for _ in 0..<1000 {
+                let connection = try await pool.acquire()
+                pool.release(connection)
+            }
+        }
+    }
+
+    // MARK: SQLite
+
+    static func sqlite(_ file: String, _ number: Int, _ seconds: Double) async throws {
+        let plan = try MigrationPlan([
+            Migration(version: 1, name: "rows", statements: ["CREATE TABLE bench_rows (number INTEGER, value TEXT)"])
+        ])
+        let database = SQLiteDatabase(path: file, createParentFolders: false, migrations: plan, logger: quiet)
+        try await database.open()
+        try await database.migrate()
+        try await self.measure(callers: 1, seconds: seconds, each: number) {
+            _ = try await database.transaction { transaction in
+                try await transaction.executeAll(
+                    (0..<number).map {
+                        "INSERT INTO bench_rows (number, value) VALUES (\($0), \("some text of a row"))" as Statement
+                    })
+            }
+        }
+        await database.close()
+    }
+
+    static func grdb(_ file: String, _ number: Int, _ seconds: Double) async throws {
+        let pool = try DatabasePool(path: file)
+        try await pool.writeWithoutTransaction { db in
+            try db.execute(sql: "PRAGMA synchronous = FULL; CREATE TABLE bench_rows (number INTEGER, value TEXT)")
+        }
+        try await self.measure(callers: 1, seconds: seconds, each: number) {
+            try await pool.write { db in
+                let statement = try db.cachedStatement(sql: "INSERT INTO bench_rows (number, value) VALUES (?, ?)")
+                for row in 0..<number { try statement.execute(arguments: [row, "some text of a row"]) }
+            }
+        }
+        try pool.close()
+    }
+
+    // MARK: Measuring
+
+    static func measure(
+        callers: Int, seconds: Double, each: Int, _ body: @escaping @Sendable () async throws -> Void
+    ) async throws {
+        // Connections are made and statements prepared before the clock starts.
+        try await self.repeated(callers, until: .now + .milliseconds(300), body)
+        let start = ContinuousClock.now
+        let before = self.processorTime()
+        let count = try await self.repeated(callers, until: start + .seconds(seconds), body) * each
+        let wall = (ContinuousClock.now - start) / .seconds(1)
+        let processor = self.processorTime() - before
+        print(Double(count) / wall, processor / Double(count) * 1_000_000)
+    }
+
+    @discardableResult
+    static func repeated(
+        _ callers: Int, until end: ContinuousClock.Instant, _ body: @escaping @Sendable () async throws -> Void
+    ) async throws -> Int {
+        try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<callers {
+                group.addTask {
+                    var count = 0
+                    repeat {
+                        try await body()
+                        count += 1
+                    } while ContinuousClock.now < end
+                    return count
+                }
+            }
+            return try await group.reduce(0, +)
+        }
+    }
+
+    static func processorTime() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}
