@@ -114,7 +114,7 @@ let package = Package(
         // For tests only; `make check` proves that nothing under Sources/ imports it.
         .target(
             name: "MedTesting",
-            dependencies: [.product(name: "Logging", package: "swift-log")]
+            dependencies: ["MedStorage", .product(name: "Logging", package: "swift-log")]
         ),
         .testTarget(
             name: "MedRuntimeTests",
@@ -132,7 +132,7 @@ let package = Package(
         .testTarget(name: "MedStorageTests", dependencies: ["MedStorage"]),
         .testTarget(
             name: "MedSQLiteTests",
-            dependencies: ["MedSQLite", "MedStorage", .product(name: "Logging", package: "swift-log")]
+            dependencies: ["MedSQLite", "MedStorage", "MedTesting", .product(name: "Logging", package: "swift-log")]
         ),
         .testTarget(
             name: "MedPostgresTests",

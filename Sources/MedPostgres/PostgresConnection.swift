@@ -285,7 +285,9 @@ final class PostgresConnection: PooledConnection {
             throw DatabaseError(code: .cancelled, description: "A COPY into database '\(self.name)' was cancelled.")
         }
         guard !bytes.isEmpty else { return }
-        _ = try await self.wire.exchange(.flushed, limit: limit, isCancellable: false) { connection in
+        // Of the piece before: it left while this one was made.
+        _ = try await self.wire.exchange(.flushed, limit: limit, isCancellable: false) { _ in true }
+        try self.wire.push { connection in
             bytes.withUnsafeBytes { buffer in
                 PQputCopyData(connection, buffer.bindMemory(to: CChar.self).baseAddress, Int32(buffer.count)) == 1
             }

@@ -45,6 +45,7 @@ public final class PostgresDatabase: Database {
         var check: Task<DatabaseCheck, Never>?
         var isInterrupted = false
         var rebuild = RebuildLadder()
+        var listener: NotificationListener?
     }
 
     let location: PostgresLocation
@@ -54,6 +55,7 @@ public final class PostgresDatabase: Database {
     let limits: PostgresLimits
     let logger: Logger
     let state = Mutex(State())
+    private let pollInterval: Duration
     private let observer: (any PoolObserver)?
     /// Where connecting blocks, and where cancelling does: a server that hangs takes no more threads than these.
     private let connecting = BoundedThreads(limit: 16)
@@ -67,6 +69,7 @@ public final class PostgresDatabase: Database {
     ///   - migrations: The schema that the database should have.
     ///   - configuration: How many connections there are.
     ///   - limits: The time limits of a session.
+    ///   - pollInterval: How often those who listen are told to look where nobody can listen: behind a pooler without a way past it.
     ///   - observer: Hears what happens in the pool.
     ///   - logger: Hears when accesses begin to fail, when writes work again, and when connections are made anew.
     public init(
@@ -75,6 +78,7 @@ public final class PostgresDatabase: Database {
         migrations: MigrationPlan,
         configuration: PoolConfiguration = PoolConfiguration(),
         limits: PostgresLimits = PostgresLimits(),
+        pollInterval: Duration = .seconds(5),
         observer: (any PoolObserver)? = nil,
         logger: Logger
     ) {
@@ -83,6 +87,7 @@ public final class PostgresDatabase: Database {
         self.migrations = migrations
         self.configuration = configuration
         self.limits = limits
+        self.pollInterval = pollInterval
         self.observer = observer
         self.logger = logger
     }
@@ -241,6 +246,15 @@ public final class PostgresDatabase: Database {
         }
     }
 
+    public func notifications(on channel: String) -> AsyncStream<DatabaseNotification> {
+        let listener = self.state.withLock { state in
+            let listener = state.listener ?? NotificationListener(self, pollInterval: self.pollInterval)
+            state.listener = listener
+            return listener
+        }
+        return listener.listen(on: channel)
+    }
+
     func pool() throws(DatabaseError) -> Pool {
         guard let driver = self.state.withLock({ $0.driver }) else { throw self.closed }
         return driver.pool
@@ -257,11 +271,12 @@ public final class PostgresDatabase: Database {
     }
 
     public func close() async {
-        let (driver, health) = self.state.withLock { state in
+        let (driver, health, listener) = self.state.withLock { state in
             defer { state = State() }
-            return (state.driver, state.health)
+            return (state.driver, state.health, state.listener)
         }
         health?.close()
+        listener?.end()
         guard let driver else { return }
         // What is still used after that is a transaction that nobody waits for.
         await withTaskGroup(of: Void.self) { group in

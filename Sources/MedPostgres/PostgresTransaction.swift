@@ -148,6 +148,10 @@ final class PostgresTransaction: Transaction {
         }
     }
 
+    func notify(_ channel: String, payload: String) async throws(DatabaseError) {
+        _ = try await self.query("SELECT pg_notify(\(channel), \(payload))")
+    }
+
     private var nextName: Int { self.names.add(1, ordering: .relaxed).newValue }
 
     private var limit: Duration? { self.options.statementTimeout.map { $0 + PostgresLimits.leeway } }

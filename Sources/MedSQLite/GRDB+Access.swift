@@ -114,7 +114,7 @@ extension SQLValue {
             return value
         case .text(let value), .json(let value):
             // The text would end there, without a word. Postgres refuses it too.
-            if value.utf8.contains(0) {
+            if value.hasNUL {
                 throw DatabaseError(
                     code: .invalidStatement, description: "A text for database '\(path)' contains a NUL character.")
             }
@@ -131,5 +131,15 @@ extension SQLValue {
 
     private static func unfit(_ what: String, _ path: String) -> DatabaseError {
         DatabaseError(code: .unexpectedValue, description: "\(what) cannot be stored in database '\(path)'.")
+    }
+}
+
+extension String {
+    fileprivate var hasNUL: Bool {
+        var text = self
+        return text.withUTF8 { bytes in
+            guard let base = bytes.baseAddress else { return false }
+            return memchr(base, 0, bytes.count) != nil
+        }
     }
 }

@@ -47,6 +47,9 @@ public final class SQLiteDatabase: MedStorage.Database {
     let logger: Logger
     let writers = WriterQueue()
     let state = Mutex(State())
+    private let hub = NotificationHub()
+    private let polling = Mutex<Task<Void, Never>?>(nil)
+    private let pollInterval: Duration
     let healthPatience = Patience(limit: .milliseconds(250))
     /// Where opening and closing block.
     private let queue = DispatchQueue(label: "MedSQLite")
@@ -63,6 +66,7 @@ public final class SQLiteDatabase: MedStorage.Database {
     ///   - migrations: The schema that the file should have.
     ///   - busyTimeout: How long a transaction waits for a lock that another process holds.
     ///   - startTimeout: How long ``open()`` and ``migrate()`` wait for one; short, since they are tried again.
+    ///   - pollInterval: How often those who listen for notifications are told that another process may have written.
     ///   - logger: Hears when a file is created, when accesses begin to fail and when writes work again.
     public init(
         path: String,
@@ -70,6 +74,7 @@ public final class SQLiteDatabase: MedStorage.Database {
         migrations: MigrationPlan,
         busyTimeout: Duration = .seconds(5),
         startTimeout: Duration = .seconds(1),
+        pollInterval: Duration = .seconds(5),
         logger: Logger
     ) {
         // Absolute, so that no later change of directory moves it and no name means anything special to SQLite.
@@ -80,6 +85,7 @@ public final class SQLiteDatabase: MedStorage.Database {
         self.busyTimeout = busyTimeout
         self.startTimeout = startTimeout
         self.patience = Patience(limit: startTimeout)
+        self.pollInterval = pollInterval
         self.logger = logger
     }
 
@@ -252,7 +258,21 @@ public final class SQLiteDatabase: MedStorage.Database {
             throw error
         }
         try await transaction.commit()
+        for (channel, payload) in transaction.notifications { self.hub.send(.message(payload), on: channel) }
         return value
+    }
+
+    /// What transactions of this process send; for those of others, everybody is told to look every few seconds.
+    public func notifications(on channel: String) -> AsyncStream<DatabaseNotification> {
+        self.polling.withLock { task in
+            // Its own task: it belongs to the database, not to the first who listens.
+            if task == nil {
+                task = Task { [hub, pollInterval] in
+                    while (try? await Task.sleep(for: pollInterval)) != nil { hub.send(.gap, on: nil) }
+                }
+            }
+        }
+        return self.hub.listen(on: channel)
     }
 
     private func begin(_ transaction: SQLiteTransaction) async throws {
@@ -330,6 +350,11 @@ public final class SQLiteDatabase: MedStorage.Database {
 
     public func close() async {
         self.patience.stop()
+        self.polling.withLock { task in
+            task?.cancel()
+            task = nil
+        }
+        self.hub.end()
         let isDone = await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 let group = DispatchGroup()

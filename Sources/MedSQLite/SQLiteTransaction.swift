@@ -18,6 +18,7 @@ final class SQLiteTransaction: Transaction {
     private let failed: @Sendable (DatabaseError) -> Void
     private let isOver = Atomic(false)
     private let savepoints = Atomic(0)
+    private let sent = Mutex<[(channel: String, payload: String)]>([])
 
     /// `identity` is that of the file that was opened; `failed` hears of every failure of the database.
     init(
@@ -111,6 +112,14 @@ final class SQLiteTransaction: Transaction {
             throw error
         }
     }
+
+    func notify(_ channel: String, payload: String) async throws(DatabaseError) {
+        if self.isOver.load(ordering: .relaxed) { throw self.ended }
+        self.sent.withLock { $0.append((channel, payload)) }
+    }
+
+    /// What was sent in it, for after the commit.
+    var notifications: [(channel: String, payload: String)] { self.sent.withLock { $0 } }
 
     func begin() async throws(DatabaseError) {
         try await self.access { db in

@@ -155,6 +155,18 @@ final class Wire: Reactor.Source {
         return try answer.get()
     }
 
+    /// Hands something to libpq and the socket without waiting for anything: what does not leave now leaves when there is room.
+    func push(_ send: (OpaquePointer) -> Bool) throws(DatabaseError) {
+        let (isSent, loss, wakening) = self.state.withLock { state -> (Bool, DatabaseError?, Wakening?) in
+            guard let connection = state.connection else { return (false, state.loss, nil) }
+            guard send(connection) else { return (false, nil, nil) }
+            let wakening = self.flush(&state)
+            return (state.connection != nil, state.loss, wakening)
+        }
+        self.wake(wakening)
+        guard isSent else { throw loss ?? self.closed }
+    }
+
     private func begin(
         _ goal: Goal,
         limit: Duration,

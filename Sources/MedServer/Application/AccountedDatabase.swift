@@ -46,6 +46,10 @@ struct AccountedDatabase: Database {
         try await self.lifecycle.accounting("query") { try await self.base.stream(statement, body) }
     }
 
+    func notifications(on channel: String) -> AsyncStream<DatabaseNotification> {
+        self.base.notifications(on: channel)
+    }
+
     func interrupt() { self.base.interrupt() }
 
     func close() async { await self.base.close() }

@@ -56,6 +56,10 @@ public protocol Database: Sendable {
         _ statement: Statement, _ body: (inout RowStream) async throws -> Result
     ) async throws -> Result
 
+    /// What transactions send on a channel by ``Transaction/notify(_:payload:)``, from any process where the database can carry it, until
+    /// the sequence is let go of or the database closed.
+    func notifications(on channel: String) -> AsyncStream<DatabaseNotification>
+
     /// Makes ``open()`` and ``migrate(to:)`` fail at once instead of waiting any longer, now and until ``close()``.
     ///
     /// For a server that is told to stop before it has begun; running transactions may be hit as well.

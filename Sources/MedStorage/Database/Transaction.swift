@@ -37,6 +37,11 @@ public protocol Transaction: Sendable {
     /// Undoes what `body` did in the transaction if it throws; the transaction goes on either way.
     func savepoint<Result>(_ body: () async throws -> Result) async throws -> Result
 
+    /// Wakes whoever listens on a channel, once the transaction has committed; nobody if it does not.
+    ///
+    /// - Parameter payload: Less than 8,000 bytes: a key of what has changed, rather than what has changed.
+    func notify(_ channel: String, payload: String) async throws(DatabaseError)
+
     /// Undoes everything and frees the connection, because the closure will never return: its task was lost to a runtime
     /// trap. It does not wait for that, and may be called from any thread and more than once.
     func abandon()
