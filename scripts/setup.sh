@@ -20,6 +20,7 @@ g++|all|file /usr/include/c++|the C++ headers for the cipher library in swift-cr
 libsqlite3-dev|all|header sqlite3.h|the SQLite library that the database driver links
 libpq-dev|all|header postgresql/libpq-fe.h|the PostgreSQL library that the database driver links
 postgresql|bench test|glob /usr/lib/postgresql/*/bin/initdb|servers that the tests start and stop
+pgbouncer|test|file /usr/sbin/pgbouncer|a pooler in front of PostgreSQL in the tests
 sqlite3|test|command sqlite3|another process that locks and inspects databases in the tests
 spin|test|command spin|tries the model of the shutdown in every order of events
 gcc|test|command gcc|compiles what spin makes of the model

@@ -6,7 +6,11 @@ import Logging
 import MedPostgres
 import MedStorage
 import MedTesting
+import Synchronization
 import Testing
+
+/// The folder of the shared server.
+private let leftover = Mutex<String?>(nil)
 
 /// The server that most tests share, each with a database of its own. It ends with the process.
 actor SharedServer {
@@ -19,6 +23,9 @@ actor SharedServer {
             self.starting = Task {
                 let folder = FileManager.default.temporaryDirectory.appending(path: "medpostgres-\(UUID().uuidString)")
                 try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+                // The server ends with the process, by a signal; its files have to go, too.
+                leftover.withLock { $0 = folder.path }
+                atexit { leftover.withLock { if let path = $0 { try? FileManager.default.removeItem(atPath: path) } } }
                 return try await PostgresServer(in: folder)
             }
         }
@@ -26,7 +33,7 @@ actor SharedServer {
         return try await starting.value
     }
 
-    /// A new database on the server that `MED_TEST_POSTGRES_URL` names, or on the shared one.
+    /// A new database on it.
     func createDatabase() async throws -> String { try await self.server().createDatabase() }
 }
 
