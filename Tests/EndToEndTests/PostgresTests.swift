@@ -33,13 +33,12 @@ import Testing
     func `health tells what is wrong with the database, and the server is ready again soon after it is`(fault: Fault)
         async throws
     {
-        let database = try await self.startPostgres(fault == .tooManyConnections ? ["max_connections": "12"] : [:])
+        let database = try await self.startPostgres()
         try await database.query("CREATE ROLE app LOGIN PASSWORD 'app'; GRANT CREATE ON SCHEMA public TO app")
         let relay = try RecordingRelay(to: database.port)
         let url = database.url("postgres", user: "app", password: "app", port: relay.port)
         let server = try await drillServer(["DATABASE_URL": url, "DATABASE_POOL_SIZE": "3"])
         #expect(try await server.post("/_drill/transaction?value=before").status == 201)
-        var hogs: [ChildProcess] = []
 
         switch fault {
         case .stopped: try await database.stop()
@@ -58,10 +57,8 @@ import Testing
             try await self.endSessions(database)
         case .blackHole: relay.swallow(true)
         case .tooManyConnections:
-            for _ in 0..<12 { hogs.append(try self.hog(database)) }
-            try await Task.sleep(for: .milliseconds(300))
+            try await database.query("ALTER ROLE app CONNECTION LIMIT 0")
             try await self.endSessions(database)
-            for _ in 0..<12 { hogs.append(try self.hog(database)) }
         }
         if let word = fault.word {
             try await eventually("the database is \(word)") {
@@ -81,12 +78,7 @@ import Testing
             try await database.query("ALTER ROLE app RESET default_transaction_read_only")
             try await self.endSessions(database)
         case .blackHole: relay.swallow(false)
-        case .tooManyConnections:
-            for hog in hogs { try await hog.end() }
-            // The server does not notice that they are gone while they sleep.
-            try await database.query(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3600)%' AND usename = 'app'"
-            )
+        case .tooManyConnections: try await database.query("ALTER ROLE app CONNECTION LIMIT -1")
         }
         try await eventually("the server is ready") { try await server.get("/ready").status == 200 }
         try await eventually("it writes") {
@@ -206,16 +198,6 @@ import Testing
         try await database.query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app' AND application_name = 'medbuilder'"
         )
-    }
-
-    /// Somebody else who holds a connection.
-    private func hog(_ database: PostgresServer) throws -> ChildProcess {
-        let process = try ChildProcess(
-            "psql",
-            ["-X", "-q", database.url("postgres", user: "app", password: "app"), "-c", "SELECT pg_sleep(3600)"],
-            environment: ["PATH": "/usr/bin:/bin"], folder: testFolder())
-        try #require(EndToEnd.current).add(process)
-        return process
     }
 }
 

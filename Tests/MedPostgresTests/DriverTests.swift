@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test func `a cancelled statement ends at once, and its connection is used again`() async throws {
-        try await withDatabase(configuration: PoolConfiguration(maximum: 1)) { database in
+        try await withDatabase(configuration: PoolConfiguration(maximum: 1, acquireTimeout: .seconds(60))) { database in
             let process: Int = try await database.transaction {
                 try await $0.query("SELECT pg_backend_pid()")[0].decode(0)
             }
@@ -48,7 +48,7 @@ import Testing
 
     @Test func `cancelled at any moment, no connection is lost and none is in a state that nobody knows`() async throws
     {
-        try await withDatabase(configuration: PoolConfiguration(maximum: 3)) { database in
+        try await withDatabase(configuration: PoolConfiguration(maximum: 3, acquireTimeout: .seconds(60))) { database in
             for round in 0..<200 {
                 let task = Task {
                     try await database.transaction { transaction in
@@ -165,7 +165,7 @@ import Testing
     }
 
     @Test func `a large result is streamed in batches, and can be left early`() async throws {
-        try await withDatabase(configuration: PoolConfiguration(maximum: 1)) { database in
+        try await withDatabase(configuration: PoolConfiguration(maximum: 1, acquireTimeout: .seconds(60))) { database in
             let sum = try await database.stream("SELECT * FROM generate_series(1, \(200_000)) AS number") { rows in
                 var sum = 0
                 while let row = try await rows.next() { sum += try row.decode(0, as: Int.self) }
@@ -215,7 +215,7 @@ import Testing
     }
 
     @Test func `what is prepared survives a change of the schema`() async throws {
-        try await withDatabase(configuration: PoolConfiguration(maximum: 1)) { database in
+        try await withDatabase(configuration: PoolConfiguration(maximum: 1, acquireTimeout: .seconds(60))) { database in
             for _ in 0..<2 { _ = try await database.query("SELECT * FROM drill_rows") }
             try await database.transaction { try await $0.execute("ALTER TABLE drill_rows ADD COLUMN more INTEGER") }
             #expect(try await database.query("SELECT * FROM drill_rows").isEmpty)
@@ -228,7 +228,7 @@ import Testing
     @Test func `a statement that takes too long is ended by the server, and by us if the server is silent`()
         async throws
     {
-        let limits = PostgresLimits(statement: .milliseconds(300))
+        let limits = PostgresLimits(statement: .milliseconds(300), connect: .seconds(30))
         try await withDatabase(limits: limits) { database in
             #expect(await code { _ = try await database.query("SELECT pg_sleep(60)") } == .timeout)
             try await database.transaction(TransactionOptions(statementTimeout: .seconds(60))) { transaction in

@@ -26,7 +26,8 @@ actor SharedServer {
                 // The server ends with the process, by a signal; its files have to go, too.
                 leftover.withLock { $0 = folder.path }
                 atexit { leftover.withLock { if let path = $0 { try? FileManager.default.removeItem(atPath: path) } } }
-                return try await PostgresServer(in: folder)
+                // All tests at once, each with a pool of its own.
+                return try await PostgresServer(in: folder, settings: ["max_connections": "500"])
             }
         }
         guard let starting else { throw HarnessError(.system, "No server.") }
@@ -43,8 +44,8 @@ func makeDatabase(
     _ url: String,
     direct: String? = nil,
     migrations: MigrationPlan = .medBuilder,
-    configuration: PoolConfiguration = PoolConfiguration(),
-    limits: PostgresLimits = PostgresLimits()
+    configuration: PoolConfiguration = PoolConfiguration(acquireTimeout: .seconds(60)),
+    limits: PostgresLimits = PostgresLimits(connect: .seconds(30))
 ) throws -> PostgresDatabase {
     PostgresDatabase(
         location: try #require(PostgresLocation(url: url)),
@@ -61,8 +62,8 @@ func withDatabase<Value>(
     _ url: String? = nil,
     direct: String? = nil,
     migrations: MigrationPlan = .medBuilder,
-    configuration: PoolConfiguration = PoolConfiguration(),
-    limits: PostgresLimits = PostgresLimits(),
+    configuration: PoolConfiguration = PoolConfiguration(acquireTimeout: .seconds(60)),
+    limits: PostgresLimits = PostgresLimits(connect: .seconds(30)),
     _ body: (PostgresDatabase) async throws -> Value
 ) async throws -> Value {
     let url = if let url { url } else { try await SharedServer.shared.createDatabase() }

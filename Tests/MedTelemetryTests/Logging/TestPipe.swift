@@ -20,6 +20,8 @@ final class TestPipe: Sendable {
         Self.ignoresSIGPIPE
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw Failure(errno: errno) }
+        // Private: a process that another test starts would keep the end that writes open for as long as it lives.
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         (self.readEnd, self.writeEnd) = (ends[0], ends[1])
     }
 
