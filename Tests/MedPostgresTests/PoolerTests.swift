@@ -56,7 +56,7 @@ import Testing
         try await self.withPooler { pooled, _ in
             let database = PostgresDatabase(
                 location: try #require(PostgresLocation(url: pooled)), migrations: .medBuilder,
-                pollInterval: .milliseconds(50), logger: quiet)
+                limits: PostgresLimits(connect: .seconds(30)), pollInterval: .milliseconds(50), logger: quiet)
             try await database.open()
             #expect(await code { try await database.migrate() } == .unsupported)
             var gaps = 0

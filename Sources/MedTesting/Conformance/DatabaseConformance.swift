@@ -320,16 +320,25 @@ public struct DatabaseConformance: Sendable {
             try self.expect(number == 40, "Of 40 steps, \(number) were counted.")
         case .notificationsFollowCommits:
             let heard = database.notifications(on: "things \"odd\"")
+            let (started, start) = AsyncStream.makeStream(of: Void.self)
             let listening = Task {
                 var messages: [String] = []
-                for await notification in heard {
-                    if case .message(let text) = notification { messages.append(text) }
-                    if messages.last == "end" { break }
+                for await case .message(let text) in heard {
+                    if text == "start" { start.finish() } else { messages.append(text) }
+                    if text == "end" { break }
                 }
                 return messages
             }
-            // The server listens on our behalf a moment later; who comes too early is told by a gap.
-            try await Task.sleep(for: .milliseconds(500))
+            // The server listens on our behalf a moment later.
+            let starting = Task {
+                while !Task.isCancelled {
+                    try await database.transaction { try await $0.notify("things \"odd\"", payload: "start") }
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+            }
+            for await _ in started {}
+            starting.cancel()
+            _ = await starting.result
             try? await database.transaction { transaction in
                 try await transaction.notify("things \"odd\"", payload: "undone")
                 throw Mishap()
