@@ -286,6 +286,8 @@ public final class PostgresDatabase: Database {
             group.cancelAll()
             driver.pool.closeAll()
         }
+        await self.connecting.finish(within: .milliseconds(500))
+        await self.cancelling.finish(within: .milliseconds(500))
         driver.reactor.stop()
     }
 }

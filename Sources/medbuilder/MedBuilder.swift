@@ -2,13 +2,35 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Glibc
 import MedRuntime
 
 @main
 struct Main {
     static func main() async {
         _ = Self.signals
-        await MedBuilder.main()
+        do {
+            var command = try MedBuilder.parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+            Self.end(MedRuntime.ExitCode.graceful)
+        } catch {
+            let code = MedBuilder.exitCode(for: error)
+            let message = MedBuilder.fullMessage(for: error)
+            if !message.isEmpty {
+                if code.isSuccess { print(message) } else { Complaint.write(message) }
+            }
+            Self.end(code.rawValue)
+        }
+    }
+
+    /// Ends the process without `exit`, whose clean-up would take libcrypto away from threads that are still connecting: they crash.
+    private static func end(_ code: Int32) -> Never {
+        fflush(nil)
+        _exit(code)
     }
 
     /// Caught before anything else is done; a command decides what becomes of them.

@@ -44,13 +44,22 @@ final class BoundedThreads: Sendable {
             return true
         }
         guard isFree else { return false }
-        let thread = Thread {
+        Thread {
+            Thread.current.name = "MedPostgres"
             done(work())
             self.count.withLock { $0 -= 1 }
-        }
-        thread.name = "MedPostgres"
-        thread.start()
+        }.start()
         return true
+    }
+
+    /// Waits until no thread is in a call any more, up to the limit.
+    ///
+    /// Whoever ends the process with `exit` takes libcrypto away from those that still are.
+    func finish(within limit: Duration) async {
+        let deadline = ContinuousClock.now + limit
+        while self.count.withLock({ $0 > 0 }), .now < deadline {
+            guard (try? await Task.sleep(for: .milliseconds(2))) != nil else { return }
+        }
     }
 
     /// Somebody waits for a value, and gets it or nil, once.

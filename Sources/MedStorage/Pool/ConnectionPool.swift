@@ -156,9 +156,10 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
     /// count no more. For a pool that hangs although the database answers.
     public func replaceAll() { self.perform(self.state.withLock { $0.replaceAll(now: .now) }) }
 
-    /// Gives no connection out any more, and waits until all are back; then all are closed.
+    /// Gives no connection out any more, and waits until all are back and no attempt to connect is under way; then all are closed.
     public func drain() async {
         self.end()
+        for task in self.background.withLock({ Array($0.tasks.values) }) { await task.value }
         await withCheckedContinuation { continuation in
             self.background.withLock { $0.drained.append(continuation) }
             self.noteReturn()

@@ -98,7 +98,7 @@ func drillServer(_ environment: [String: String] = [:]) async throws -> ServerPr
 }
 
 /// How a command ended and what it printed.
-struct Finished {
+struct Finished: Equatable {
     let exit: ChildProcess.Exit
     let output: String
     let errors: String
