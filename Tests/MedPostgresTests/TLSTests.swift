@@ -19,8 +19,12 @@ import Testing
         }
         let certificate = try await TestCertificate(in: makeFolder("good"))
         let stranger = try await TestCertificate(in: makeFolder("strange"))
+        let expired = try await TestCertificate(in: makeFolder("expired"), days: -1)
         let server = try await PostgresServer(in: makeFolder("server"), certificate: certificate)
-        func outcome(host: String = "localhost", authority: URL, more: String = "") async -> DatabaseError.Code? {
+        let outdated = try await PostgresServer(in: makeFolder("outdated"), certificate: expired)
+        func outcome(
+            _ server: PostgresServer, host: String = "localhost", authority: URL, more: String = ""
+        ) async -> DatabaseError.Code? {
             let options = "sslmode=verify-full&sslrootcert=\(authority.path)\(more)"
             guard let location = PostgresLocation(url: server.url("postgres", host: host, options: options)) else {
                 return .other
@@ -32,14 +36,19 @@ import Testing
             await database.close()
             return code
         }
-        #expect(await outcome(authority: certificate.authority) == nil)
+        #expect(await outcome(server, authority: certificate.authority) == nil)
         // SCRAM binds the login to this very channel (RFC 5802, RFC 5929).
-        #expect(await outcome(authority: certificate.authority, more: "&channel_binding=require") == nil)
-        #expect(await outcome(authority: stranger.authority) == .untrusted)
-        // It resolves to the same machine, and the certificate knows nothing of it.
-        #expect(await outcome(host: "ip6-localhost.localhost", authority: certificate.authority) != nil)
-        #expect(await outcome(authority: folder.appending(path: "none.pem")) == .untrusted)
+        #expect(await outcome(server, authority: certificate.authority, more: "&channel_binding=require") == nil)
+        #expect(await outcome(server, authority: stranger.authority) == .untrusted)
+        // It is the same machine, and the certificate knows nothing of that name.
+        #expect(
+            await outcome(
+                server, host: "db.example", authority: certificate.authority, more: "&hostaddr=127.0.0.1") == .untrusted
+        )
+        #expect(await outcome(outdated, authority: expired.authority) == .untrusted)
+        #expect(await outcome(server, authority: folder.appending(path: "none.pem")) == .untrusted)
         await server.end()
+        await outdated.end()
     }
 
     @Test func `a wrong password is a refused login, and is not in the error`() async throws {

@@ -18,7 +18,7 @@ package struct TestCertificate: Sendable {
 
     /// Makes all of it with OpenSSL, as PEM files in a folder.
     ///
-    /// - Parameter days: How long the server's certificate is good.
+    /// - Parameter days: How long the server's certificate is good; negative for one that is past its time.
     package init(in folder: URL, days: Int = 30) async throws {
         self.authority = folder.appending(path: "authority.pem")
         self.server = folder.appending(path: "server.pem")
@@ -44,11 +44,30 @@ package struct TestCertificate: Sendable {
             common + [
                 "-CA", self.authority.path, "-CAkey", authorityKey.path, "-addext", "authorityKeyIdentifier=keyid",
             ]
+        // In two steps: one step would not make a certificate that is past its time.
+        let request = folder.appending(path: "server.csr")
+        let extensions = folder.appending(path: "server.extensions")
+        try Data(
+            """
+            subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1
+            extendedKeyUsage=serverAuth
+            authorityKeyIdentifier=keyid
+            subjectKeyIdentifier=hash
+
+            """.utf8
+        ).write(to: extensions)
         try await runTool(
             "openssl",
-            vouched + [
-                "-subj", "/CN=localhost", "-days", "\(days)", "-out", self.server.path, "-keyout", self.serverKey.path,
-                "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1", "-addext", "extendedKeyUsage=serverAuth",
+            [
+                "req", "-new", "-config", configuration.path, "-noenc", "-newkey", "ec",
+                "-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost", "-out", request.path,
+                "-keyout", self.serverKey.path,
+            ])
+        try await runTool(
+            "openssl",
+            [
+                "x509", "-req", "-in", request.path, "-CA", self.authority.path, "-CAkey", authorityKey.path,
+                "-extfile", extensions.path, "-days", "\(days)", "-out", self.server.path, "-CAcreateserial",
             ])
         try await runTool(
             "openssl",
