@@ -29,7 +29,13 @@ extension PostgresDatabase {
                 status: startProblem?.status ?? .disconnected, responseTime: nil, problem: startProblem)
         }
         let start = ContinuousClock.now
+        // Without the driver's thread, no answer comes and no time limit strikes: whoever waits, waits for ever.
+        let watchdog = Task {
+            while (try? await Task.sleep(for: .seconds(1))) != nil { _ = try? self.rebuildIfDead(driver) }
+        }
+        defer { watchdog.cancel() }
         do throws(DatabaseError) {
+            let driver = try self.rebuildIfDead(driver)
             let health = try await self.askTwice(driver)
             try await self.verifyWrites(health)
             try self.verifyPool(driver)
@@ -177,28 +183,14 @@ extension PostgresDatabase {
     // MARK: - A pool that is dead
 
     private func verifyPool(_ driver: Driver) throws(DatabaseError) {
-        let now = ContinuousClock.now
-        let stalledFor =
-            driver.reactor.isAlive(now: now) ? driver.pool.statistics.stalledFor : RebuildLadder.patience
-        switch self.state.withLock({ $0.rebuild.next(stalledFor: stalledFor, now: now) }) {
+        let stalledFor = driver.pool.statistics.stalledFor
+        switch self.state.withLock({ $0.rebuild.next(stalledFor: stalledFor, now: .now) }) {
         case .none: return
         case .replaceConnections:
             self.logger.warning("Connections replaced: the pool gave none out although the database answers")
             driver.pool.replaceAll()
         case .rebuildDriver:
-            self.logger.error("Driver rebuilt: the pool gives no connection out although the database answers")
-            let isOurs = self.state.withLock { state in
-                guard state.driver === driver else { return false }
-                state.health?.close()
-                state.health = nil
-                state.driver = nil
-                return true
-            }
-            if isOurs {
-                driver.pool.end()
-                driver.reactor.stop()
-                try self.makeDriver().pool.fill()
-            }
+            try self.rebuild(driver)
         case .report:
             throw DatabaseError(
                 code: .poolExhausted,
@@ -206,5 +198,30 @@ extension PostgresDatabase {
                     "The pool of database '\(self.location.name)' gives no connection out although the database answers, and making it anew "
                     + "has not helped.")
         }
+    }
+
+    /// The driver, or another one if its thread does nothing any more.
+    private func rebuildIfDead(_ driver: Driver) throws(DatabaseError) -> Driver {
+        driver.reactor.isAlive(now: .now) ? driver : try self.rebuild(driver)
+    }
+
+    /// Puts a new driver in the place of this one; who still uses a connection of it loses it.
+    @discardableResult
+    private func rebuild(_ driver: Driver) throws(DatabaseError) -> Driver {
+        let isOurs = self.state.withLock { state in
+            guard state.driver === driver else { return false }
+            state.health?.close()
+            state.health = nil
+            state.driver = nil
+            return true
+        }
+        if isOurs {
+            self.logger.error("Driver rebuilt: it gave no connection out although the database answers")
+            driver.pool.closeAll()
+            driver.reactor.stop()
+        }
+        let new = try self.makeDriver()
+        if isOurs { new.pool.fill() }
+        return new
     }
 }

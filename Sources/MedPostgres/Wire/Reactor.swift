@@ -21,6 +21,8 @@ final class Reactor: Sendable {
         func isReady(toRead: Bool, toWrite: Bool, mayWait: Bool) -> Bool
         /// Time has passed; whatever has a limit looks at it.
         func tick(now: ContinuousClock.Instant)
+        /// The reactor was stopped: nothing comes any more.
+        func reactorStopped()
     }
 
     private struct State {
@@ -50,26 +52,37 @@ final class Reactor: Sendable {
                 code: .notReachable, description: "Too many files are open to wait for a Postgres server.")
         }
         self.control(EPOLL_CTL_ADD, self.wakeUp, token: Self.wakeUpToken, toRead: true, toWrite: false)
-        let thread = Thread { self.run() }
-        thread.name = "MedPostgres"
-        thread.start()
+        Thread {
+            Thread.current.name = "MedPostgres"
+            self.run()
+        }.start()
     }
 
-    /// Whether the thread has had a turn of late.
+    /// Whether the thread has had a turn of late, or nothing to do.
     func isAlive(now: ContinuousClock.Instant) -> Bool {
-        now - self.lastTurn.withLock { $0 } < .seconds(5)
+        self.state.withLock { $0.sources.isEmpty } || now - self.lastTurn.withLock { $0 } < .seconds(5)
     }
 
-    /// Begins to wait until there is something to read, and keeps `source` until ``remove(_:token:)``.
-    func add(_ source: any Source, descriptor: Int32) -> UInt64 {
-        let token = self.state.withLock { state in
+    deinit {
+        // Not when the thread ends: who comes late would reach whatever has the same numbers by then.
+        Glibc.close(self.epoll)
+        Glibc.close(self.wakeUp)
+    }
+
+    /// Begins to wait until there is something to read, and keeps `source` until ``remove(_:token:)``; nil if the reactor was stopped.
+    func add(_ source: any Source, descriptor: Int32) -> UInt64? {
+        let added = self.state.withLock { state -> (token: UInt64, isFirst: Bool)? in
+            if state.isStopped { return nil }
+            let isFirst = state.sources.isEmpty
+            if isFirst { self.lastTurn.withLock { $0 = .now } }
             state.lastToken += 1
             state.sources[state.lastToken] = source
-            return state.lastToken
+            return (state.lastToken, isFirst)
         }
+        guard let (token, isFirst) = added else { return nil }
         self.control(EPOLL_CTL_ADD, descriptor, token: token, toRead: true, toWrite: false)
-        // The first one ends a wait without a time limit.
-        if token == 1 { self.interrupt() }
+        // It may be in a wait without a time limit, in which nobody's limits are looked at.
+        if isFirst { self.interrupt() }
         return token
     }
 
@@ -84,10 +97,18 @@ final class Reactor: Sendable {
         self.state.withLock { _ = $0.sources.removeValue(forKey: token) }
     }
 
-    /// Ends the thread, once. Nothing that was waited for is told.
-    func stop() {
+    /// Ends the thread.
+    func halt() {
         self.state.withLock { $0.isStopped = true }
         self.interrupt()
+    }
+
+    /// Ends the thread, and tells everybody who waits.
+    func stop() {
+        self.halt()
+        let sources = self.state.withLock { Array($0.sources.values) }
+        // Not by the thread: it may be what hangs.
+        for source in sources { source.reactorStopped() }
     }
 
     private func interrupt() {
@@ -138,7 +159,5 @@ final class Reactor: Sendable {
             }
             if self.state.withLock({ $0.isStopped }) { break }
         }
-        Glibc.close(self.epoll)
-        Glibc.close(self.wakeUp)
     }
 }

@@ -94,7 +94,7 @@ final class Wire: Reactor.Source {
     ///   - threads: where cancellations block.
     ///   - onNotification: hears what LISTEN asked for; on the reactor's thread.
     ///   - onLoss: hears once that the connection is lost; on any thread.
-    /// - Returns: nil if somebody else has it.
+    /// - Returns: nil if somebody else has it, or if the reactor was stopped.
     init?(
         _ connection: EstablishedConnection,
         name: String,
@@ -113,7 +113,18 @@ final class Wire: Reactor.Source {
         self.onLoss = onLoss
         self.state = Mutex(State(connection: pointer, hasTLS: PQsslInUse(pointer) != 0))
         // Under the lock, so that a reader that is woken at once finds the token.
-        self.state.withLock { $0.token = reactor.add(self, descriptor: self.descriptor) }
+        let isHeard = self.state.withLock { state in
+            guard let token = reactor.add(self, descriptor: self.descriptor) else {
+                state.connection = nil
+                return false
+            }
+            state.token = token
+            return true
+        }
+        if !isHeard {
+            PQfinish(pointer)
+            return nil
+        }
     }
 
     /// Whether the connection is there, in a known state and at nobody's disposal.
@@ -275,6 +286,8 @@ final class Wire: Reactor.Source {
             self.cancel(number, because: self.timedOut(limit))
         }
     }
+
+    func reactorStopped() { self.close() }
 
     /// Takes what libpq has understood, up to the goal.
     private func advance(_ state: inout State) -> Wakening? {

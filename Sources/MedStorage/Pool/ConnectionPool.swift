@@ -47,7 +47,7 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
         self.configuration = configuration
         self.observer = observer
         self.connect = connect
-        self.state = Mutex(PoolState(configuration: configuration, now: .now, random: random))
+        self.state = Mutex(PoolState(configuration: configuration, random: random))
     }
 
     /// How it is now.
@@ -144,7 +144,7 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
     }
 
     private func cancel(_ id: Int) {
-        let waiter = self.state.withLock { $0.giveUp(id) }
+        let waiter = self.state.withLock { $0.giveUp(id, now: .now) }
         waiter?.continuation.resume(
             returning: .failure(
                 DatabaseError(code: .cancelled, description: "The wait for a connection was cancelled.")))

@@ -59,13 +59,14 @@ struct PoolState {
     private(set) var isClosed = false
     /// How often connecting has failed in a row.
     private var failures = 0
-    /// When something moved last.
-    private var lastMove: Instant
+    /// Since when somebody has been waiting, one after the other, while nothing was given out, given back or made.
+    private var stalledSince: Instant?
+    /// When the last who waited went away with nothing.
+    private var lastDisappointment: Instant?
 
-    init(configuration: PoolConfiguration, now: Instant, random: @escaping @Sendable () -> Double) {
+    init(configuration: PoolConfiguration, random: @escaping @Sendable () -> Double) {
         self.configuration = configuration
         self.random = random
-        self.lastMove = now
     }
 
     var total: Int { self.idle.count + self.busy.count + self.connecting }
@@ -76,7 +77,7 @@ struct PoolState {
         statistics.idle = self.idle.count
         statistics.connecting = self.connecting
         statistics.waiting = self.waiters.count
-        if let first = self.waiters.first { statistics.stalledFor = now - max(first.since, self.lastMove) }
+        if !self.waiters.isEmpty, let stalledSince { statistics.stalledFor = max(.zero, now - stalledSince) }
         return statistics
     }
 
@@ -100,7 +101,7 @@ struct PoolState {
                 continue
             }
             self.busy[ObjectIdentifier(last.connection)] = (last.connection, last.expires)
-            self.lastMove = now
+            self.noteMove(now)
             return .connection(last.connection, idleFor: now - last.since)
         }
         return .none
@@ -118,14 +119,25 @@ struct PoolState {
             effects.wakenings = [Wakening(waiter: waiter, result: .failure(Self.closedError))]
             return effects
         }
+        // Whoever comes soon after one who got nothing waits for the same trouble to end.
+        if self.waiters.isEmpty, waiter.since > (self.lastDisappointment ?? waiter.since) + .seconds(1) {
+            self.stalledSince = nil
+        }
+        self.stalledSince = self.stalledSince ?? waiter.since
         self.waiters.append(waiter)
         self.addConnects(to: &effects)
         return effects
     }
 
+    /// Something was given out, given back or made.
+    private mutating func noteMove(_ now: Instant) {
+        self.stalledSince = self.waiters.isEmpty ? nil : now
+    }
+
     /// Somebody does not want to wait any longer; nil if a connection is on its way to them.
-    mutating func giveUp(_ id: Int) -> Waiter? {
+    mutating func giveUp(_ id: Int, now: Instant) -> Waiter? {
         guard let index = self.waiters.firstIndex(where: { $0.id == id }) else { return nil }
+        self.lastDisappointment = now
         return self.waiters.remove(at: index)
     }
 
@@ -134,6 +146,7 @@ struct PoolState {
         var effects = Effects()
         while let first = self.waiters.first, first.since + self.configuration.acquireTimeout <= now {
             self.waiters.removeFirst()
+            self.lastDisappointment = now
             let seconds = self.configuration.acquireTimeout / .seconds(1)
             let error = DatabaseError(
                 code: .poolExhausted,
@@ -155,13 +168,13 @@ struct PoolState {
             effects.closing = [connection]
             return effects
         }
-        self.lastMove = now
         if self.isClosed || expires <= now || !connection.isUsable {
             effects.closing = [connection]
             self.addConnects(to: &effects)
         } else {
             self.give(connection, expires: expires, now: now, to: &effects)
         }
+        self.noteMove(now)
         return effects
     }
 
@@ -213,9 +226,9 @@ struct PoolState {
         }
         self.connecting -= 1
         self.failures = 0
-        self.lastMove = now
         let lifetime = self.configuration.maximumLifetime * (1 - self.random() / 10)
         self.give(connection, expires: now + lifetime, now: now, to: &effects)
+        self.noteMove(now)
         self.addConnects(to: &effects)
         return effects
     }
@@ -265,7 +278,7 @@ struct PoolState {
         self.busy = [:]
         self.connecting = 0
         self.failures = 0
-        self.lastMove = now
+        self.noteMove(now)
         self.addConnects(to: &effects)
         return effects
     }

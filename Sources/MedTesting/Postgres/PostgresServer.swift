@@ -64,17 +64,9 @@ package final class PostgresServer: Sendable {
     package init(
         in folder: URL, settings: [String: String] = [:], certificate: TestCertificate? = nil
     ) async throws {
-        guard let programs = Self.programs else { throw HarnessError(.system, "There is no PostgreSQL server here.") }
-        self.folder = folder.appending(path: "postgres-\(UUID().uuidString.prefix(8))")
+        self.folder = try Self.makeFolder(in: folder)
         self.port = try FreePort.next()
-        var settings = [
-            // Tests pull no plug, and a kill does not empty the system's cache.
-            "fsync": "off", "max_connections": "100", "listen_addresses": "'127.0.0.1'",
-            "unix_socket_directories": "'\(self.folder.path)'", "log_min_messages": "warning", "shared_buffers": "16MB",
-            // Stops are what tests wait for.
-            "wal_level": "minimal", "max_wal_senders": "0",
-        ].merging(settings) { $1 }
-        try FileManager.default.createDirectory(at: self.folder, withIntermediateDirectories: true)
+        var settings = Self.defaults(self.folder).merging(settings) { $1 }
         let passwordFile = self.folder.appending(path: "password")
         try Data("\(Self.password)\n".utf8).write(to: passwordFile)
         if let certificate {
@@ -91,18 +83,61 @@ package final class PostgresServer: Sendable {
             settings["ssl_key_file"] = "'\(self.folder.path)/server.key'"
         }
         self.settings = settings
-        if geteuid() == 0 {
-            try await runTool("chown", ["-R", "postgres:postgres", self.folder.path])
-            // The folders above may be closed to it.
-            try await Self.open(self.folder.deletingLastPathComponent())
-        }
-        try await runTool(
-            Self.asItsUser[0],
-            Self.asItsUser.dropFirst() + [
-                programs + "initdb", "-D", self.data, "-U", "postgres", "--pwfile", passwordFile.path,
-                "--auth", "scram-sha-256", "--no-sync", "--locale", "C.UTF-8", "-E", "UTF8",
+        try await self.handOver()
+        try await self.runProgram(
+            "initdb",
+            [
+                "-D", self.data, "-U", "postgres", "--pwfile", passwordFile.path, "--auth", "scram-sha-256",
+                "--no-sync", "--locale", "C.UTF-8", "-E", "UTF8",
             ])
         try await self.start()
+    }
+
+    /// Makes a standby that follows another server and can be read (PostgreSQL, 27.2); that one needs `max_wal_senders` and
+    /// `wal_level=replica`.
+    package init(standbyOf primary: PostgresServer, in folder: URL) async throws {
+        self.folder = try Self.makeFolder(in: folder)
+        self.port = try FreePort.next()
+        self.settings = primary.settings.merging(Self.defaults(self.folder)) { mine, _ in mine }
+            .merging(["unix_socket_directories": "'\(self.folder.path)'"]) { $1 }
+        try await self.handOver()
+        try await self.runProgram(
+            "pg_basebackup",
+            [
+                "-D", self.data, "-R", "-X", "stream", "--no-sync", "--checkpoint=fast", "-d",
+                "host=\(primary.folder.path) port=\(primary.port) user=postgres password=\(Self.password)",
+            ])
+        try await self.start()
+    }
+
+    private static func makeFolder(in folder: URL) throws -> URL {
+        let made = folder.appending(path: "postgres-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: made, withIntermediateDirectories: true)
+        return made
+    }
+
+    private static func defaults(_ folder: URL) -> [String: String] {
+        [
+            // Tests pull no plug, and a kill does not empty the system's cache.
+            "fsync": "off", "max_connections": "100", "listen_addresses": "'127.0.0.1'",
+            "unix_socket_directories": "'\(folder.path)'", "log_min_messages": "warning", "shared_buffers": "16MB",
+            // Stops are what tests wait for.
+            "wal_level": "minimal", "max_wal_senders": "0",
+        ]
+    }
+
+    /// Gives the folder to the user that the server runs as.
+    private func handOver() async throws {
+        guard geteuid() == 0 else { return }
+        try await runTool("chown", ["-R", "postgres:postgres", self.folder.path])
+        // The folders above may be closed to it.
+        try await Self.open(self.folder.deletingLastPathComponent())
+    }
+
+    /// Runs a program of PostgreSQL's as the user that the server runs as.
+    private func runProgram(_ name: String, _ arguments: [String]) async throws {
+        guard let programs = Self.programs else { throw HarnessError(.system, "There is no PostgreSQL server here.") }
+        try await runTool(Self.asItsUser[0], Self.asItsUser.dropFirst() + [programs + name] + arguments)
     }
 
     /// Lets other users pass through a folder of the tests.

@@ -4,22 +4,22 @@
 import Foundation
 
 /// A value that threads change and tests wait for.
-final class Watched<Value: Sendable>: @unchecked Sendable {
+package final class Watched<Value: Sendable>: @unchecked Sendable {
     // Unchecked because `value` is only touched while `condition` is locked.
     private var value: Value
     private let condition = NSCondition()
 
-    init(_ value: Value) { self.value = value }
+    package init(_ value: Value) { self.value = value }
 
     /// Looks at the value as it is now.
-    func read<Result>(_ body: (Value) throws -> Result) rethrows -> Result {
+    package func read<Result>(_ body: (Value) throws -> Result) rethrows -> Result {
         self.condition.lock()
         defer { self.condition.unlock() }
         return try body(self.value)
     }
 
     /// Changes the value and wakes whoever waits for a change.
-    func update<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
+    package func update<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
         self.condition.lock()
         defer {
             self.condition.broadcast()
@@ -29,7 +29,7 @@ final class Watched<Value: Sendable>: @unchecked Sendable {
     }
 
     /// Blocks the calling thread until `body` finds what it looks for.
-    func block<Result>(for what: String, until body: (Value) throws -> Result?) throws -> Result {
+    package func block<Result>(for what: String, until body: (Value) throws -> Result?) throws -> Result {
         let limit = Date(timeIntervalSinceNow: TestPatience.seconds)
         self.condition.lock()
         defer { self.condition.unlock() }
@@ -42,7 +42,7 @@ final class Watched<Value: Sendable>: @unchecked Sendable {
     }
 
     /// Waits, without holding a thread of the cooperative pool, until `body` finds what it looks for.
-    func wait<Result: Sendable>(
+    package func wait<Result: Sendable>(
         for what: String,
         until body: @escaping @Sendable (Value) throws -> Result?
     ) async throws -> Result {

@@ -48,7 +48,7 @@ final class LiveCount: Sendable {
     private let start = ContinuousClock.now
 
     private func makeState(_ configuration: PoolConfiguration = PoolConfiguration()) -> State {
-        State(configuration: configuration, now: self.start) { 0.5 }
+        State(configuration: configuration) { 0.5 }
     }
 
     private static let unreachable = DatabaseError(code: .notReachable, description: "It is away.")
@@ -82,6 +82,50 @@ final class LiveCount: Sendable {
             return
         }
         #expect(expired.count == 1)
+    }
+
+    @Test func `waiting in vain counts on over those who gave up, and ends with the first connection`() async {
+        var state = self.makeState(PoolConfiguration(minimum: 0, maximum: 1, acquireTimeout: .seconds(2)))
+        _ = state.fill()
+        var now = self.start
+        func wait() async {
+            let id = state.nextWaiter()
+            let (stream, feed) = AsyncStream.makeStream(
+                of: CheckedContinuation<Result<any PooledConnection, DatabaseError>, Never>.self)
+            Task { _ = await withCheckedContinuation { feed.yield($0) } }
+            var iterator = stream.makeAsyncIterator()
+            guard let continuation = await iterator.next() else { return }
+            answer(state.wait(State.Waiter(id: id, since: now, continuation: continuation)))
+        }
+        func answer(_ effects: State.Effects) {
+            for wakening in effects.wakenings { wakening.waiter.continuation.resume(returning: wakening.result) }
+        }
+        await wait()
+        let connection = FakeConnection()
+        answer(state.connected(connection, generation: 0, now: now))
+        #expect(state.statistics(now: now + .seconds(60)).stalledFor == .zero)
+
+        // One after the other, each for two seconds.
+        for second in stride(from: 0, to: 10, by: 2) {
+            await wait()
+            #expect(state.statistics(now: now).stalledFor == .seconds(second))
+            now += .seconds(2)
+            answer(state.expireWaiters(now: now).0)
+        }
+        #expect(state.statistics(now: now).stalledFor == .zero)
+        await wait()
+        #expect(state.statistics(now: now).stalledFor == .seconds(10))
+        answer(state.release(connection, now: now))
+        #expect(state.statistics(now: now + .seconds(60)).stalledFor == .zero)
+
+        // An hour in which nobody wanted one is no hour of waiting.
+        await wait()
+        now += .seconds(2)
+        answer(state.expireWaiters(now: now).0)
+        now += .seconds(3600)
+        await wait()
+        #expect(state.statistics(now: now + .seconds(1)).stalledFor == .seconds(1))
+        answer(state.close())
     }
 
     /// Every order of events that chance finds: nobody gets what another one has, nothing is lost, nobody is forgotten.
@@ -156,7 +200,8 @@ final class LiveCount: Sendable {
                     guard let generation = connecting.popLast() else { continue }
                     check(state.connectFailed(Self.unreachable, generation: generation))
                 case 10:
-                    guard let id = waiting.randomElement(using: &generator), let waiter = state.giveUp(id) else {
+                    guard let id = waiting.randomElement(using: &generator), let waiter = state.giveUp(id, now: now)
+                    else {
                         continue
                     }
                     waiting.removeAll { $0 == id }
