@@ -31,20 +31,24 @@ extension DatabaseWriter {
 extension GRDB.Database {
     /// Runs a statement of ours and returns the number of rows it changed.
     func run(_ statement: Statement, path: String) throws -> Int {
-        try self.run(self.prepared(statement.sql, path: path), statement.parameters, path: path)
+        try self.runner(statement.sql, path: path)(statement.parameters)
+    }
+
+    /// What runs a statement, with one list of parameters after the other, and returns the number of rows it changed.
+    func runner(_ sql: String, path: String) throws -> ([SQLValue]) throws -> Int {
+        let prepared = try self.prepared(sql, path: path)
+        if let changing = ChangingStatement(prepared, self) { return { try changing.run($0, path: path) } }
+        return { parameters in
+            let before = self.totalChangesCount
+            try prepared.execute(arguments: SQLValue.arguments(parameters, path: path))
+            // After a statement that changes nothing, `changesCount` still tells of the one before it.
+            return self.totalChangesCount == before ? 0 : self.changesCount
+        }
     }
 
     /// The statement as SQLite keeps it, for one use after the other.
-    func prepared(_ sql: String, path: String) throws -> GRDB.Statement {
+    private func prepared(_ sql: String, path: String) throws -> GRDB.Statement {
         try self.compile(sql, path: path) { try self.cachedStatement(sql: sql) }
-    }
-
-    /// Runs a statement with these parameters and returns the number of rows it changed.
-    func run(_ prepared: GRDB.Statement, _ parameters: [SQLValue], path: String) throws -> Int {
-        let before = self.totalChangesCount
-        try prepared.execute(arguments: SQLValue.arguments(parameters, path: path))
-        // After a statement that changes nothing, `changesCount` still tells of the one before it.
-        return self.totalChangesCount == before ? 0 : self.changesCount
     }
 
     /// Runs a statement of ours and returns its rows.
@@ -100,32 +104,39 @@ extension SQLValue {
     fileprivate static func arguments(_ parameters: [SQLValue], path: String) throws -> StatementArguments {
         var arguments: [(any DatabaseValueConvertible)?] = []
         arguments.reserveCapacity(parameters.count)
-        for parameter in parameters { arguments.append(try parameter.argument(path: path)) }
+        for parameter in parameters {
+            switch try parameter.stored(path: path) {
+            case .integer(let value): arguments.append(value)
+            case .double(let value): arguments.append(value)
+            case .text(let value): arguments.append(value)
+            case .blob(let value): arguments.append(Data(value))
+            default: arguments.append(nil)
+            }
+        }
         return StatementArguments(arguments)
     }
 
-    private func argument(path: String) throws -> (any DatabaseValueConvertible)? {
+    /// The value as one of the five kinds that SQLite stores: null, integer, double, text or blob.
+    func stored(path: String) throws -> SQLValue {
         switch self {
-        case .null: return nil
-        case .integer(let value): return value
+        case .null, .integer, .blob: return self
         case .double(let value):
             // SQLite makes it null, without a word.
             if value.isNaN { throw Self.unfit("A number that is none", path) }
-            return value
+            return self
         case .text(let value), .json(let value):
             // The text would end there, without a word. Postgres refuses it too.
             if value.hasNUL {
                 throw DatabaseError(
                     code: .invalidStatement, description: "A text for database '\(path)' contains a NUL character.")
             }
-            return value
-        case .blob(let value): return Data(value)
-        case .boolean(let value): return value
-        case .uuid(let value): return value.uuidString.lowercased()
-        case .timestamp(let value): return value.description
+            return .text(value)
+        case .boolean(let value): return .integer(value ? 1 : 0)
+        case .uuid(let value): return .text(value.uuidString.lowercased())
+        case .timestamp(let value): return .text(value.description)
         case .array(let values):
             guard let text = SQLArrayText.text(of: values) else { throw Self.unfit("An array of that kind", path) }
-            return text
+            return .text(text)
         }
     }
 

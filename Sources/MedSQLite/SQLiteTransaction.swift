@@ -49,14 +49,10 @@ final class SQLiteTransaction: Transaction {
         try await self.step { db, path in
             var counts: [Int] = []
             counts.reserveCapacity(statements.count)
-            var last: (sql: String, prepared: GRDB.Statement)?
+            var last: (sql: String, run: ([SQLValue]) throws -> Int)?
             for statement in statements {
-                let prepared =
-                    if let last, last.sql == statement.sql { last.prepared } else {
-                        try db.prepared(statement.sql, path: path)
-                    }
-                last = (statement.sql, prepared)
-                counts.append(try db.run(prepared, statement.parameters, path: path))
+                if last?.sql != statement.sql { last = (statement.sql, try db.runner(statement.sql, path: path)) }
+                if let last { counts.append(try last.run(statement.parameters)) }
             }
             return counts
         }
@@ -70,14 +66,14 @@ final class SQLiteTransaction: Transaction {
         let sql = "INSERT INTO \(table.quotedDatabaseIdentifier) (\(names)) VALUES (\(places))"
         return try await self.step { db, path in
             var count = 0
-            let prepared = try db.prepared(sql, path: path)
+            let run = try db.runner(sql, path: path)
             for row in rows {
                 guard row.count == columns.count else {
                     throw DatabaseError(
                         code: .unexpectedValue,
                         description: "A row for table '\(table)' has \(row.count) values for \(columns.count) columns.")
                 }
-                count += try db.run(prepared, row, path: path)
+                count += try run(row)
             }
             return count
         }

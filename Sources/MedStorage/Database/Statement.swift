@@ -61,14 +61,18 @@ public struct Statement: Sendable, ExpressibleByStringInterpolation {
 
         /// Adds a parameter.
         public mutating func appendInterpolation(_ value: some SQLConvertible) {
-            self.parameters.append(value.sqlValue)
-            self.sql += "$\(self.parameters.count)"
+            self.append(value.sqlValue)
         }
 
         /// Adds a parameter, null if there is no value.
         public mutating func appendInterpolation<Value: SQLConvertible>(_ value: Value?) {
-            self.parameters.append(value.sqlValue)
-            self.sql += "$\(self.parameters.count)"
+            self.append(value.sqlValue)
+        }
+
+        private mutating func append(_ value: SQLValue) {
+            self.parameters.append(value)
+            self.sql.append("$")
+            self.sql.append(String(self.parameters.count))
         }
 
         /// Splices another statement in, with its parameters.
