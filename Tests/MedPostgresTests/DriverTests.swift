@@ -151,6 +151,14 @@ import Testing
             #expect(count == 20_000)
             let rows = try await database.query("SELECT value FROM drill_rows ORDER BY id LIMIT 5")
             #expect(try rows.map { try $0.decode(0, as: String.self) } == values)
+            try await database.transaction { transaction in
+                try await transaction.execute("CREATE TABLE numbers (number BIGINT)")
+                try await transaction.copy(
+                    into: "numbers", columns: ["number"],
+                    rows: [.min, -10, -1, 0, 9, 10, .max].map { [.integer($0)] })
+            }
+            let numbers = try await database.query("SELECT number FROM numbers ORDER BY number")
+            #expect(try numbers.map { try $0.decode(0, as: Int64.self) } == [.min, -10, -1, 0, 9, 10, .max])
             // One that fails on our side, and one on the server's: the connection is fine after both.
             for row: [SQLValue] in [[.integer(1)], [.integer(1), .text("twice")]] {
                 let code = await code {
