@@ -161,7 +161,7 @@ import Testing
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let primary = try await PostgresServer(
-            in: folder, settings: ["wal_level": "replica", "max_wal_senders": "4", "synchronous_standby_names": "''"])
+            in: folder, settings: ["wal_level": "replica", "max_wal_senders": "4"])
         let standby = try await PostgresServer(standbyOf: primary, in: folder)
         let url =
             "postgres://postgres:\(PostgresServer.password)@127.0.0.1:\(primary.port),127.0.0.1:\(standby.port)/postgres"
@@ -169,6 +169,15 @@ import Testing
             // From now on a commit is there only when it is in both.
             try await primary.query("ALTER SYSTEM SET synchronous_standby_names = '*'")
             try await primary.query("SELECT pg_reload_conf()")
+            func isSynchronous() async throws -> Bool {
+                let states = try await database.query(
+                    """
+                    SELECT current_setting('synchronous_standby_names') = '*'
+                        AND EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')
+                    """)
+                return try states[0].decode(0)
+            }
+            while try await !isSynchronous() { try await Task.sleep(for: .milliseconds(20)) }
             var acknowledged: [String] = []
             for number in 0..<200 {
                 if number == 100 {
