@@ -12,7 +12,11 @@ import Testing
 /// The folder of the shared server.
 private let leftover = Mutex<String?>(nil)
 
-/// The server that most tests share, each with a database of its own. It ends with the process.
+/// The databases that were made on a server of somebody else's.
+private let guests = Mutex<[String]>([])
+
+/// The server that most tests share, each with a database of its own: `MED_TEST_POSTGRES_URL`, where they may make and drop databases,
+/// or one that ends with the process.
 actor SharedServer {
     static let shared = SharedServer()
 
@@ -35,7 +39,33 @@ actor SharedServer {
     }
 
     /// A new database on it.
-    func createDatabase() async throws -> String { try await self.server().createDatabase() }
+    func createDatabase() async throws -> String {
+        guard let url = ProcessInfo.processInfo.environment["MED_TEST_POSTGRES_URL"] else {
+            return try await self.server().createDatabase()
+        }
+        let name = "medbuilder_test_\(UUID().uuidString.prefix(8).lowercased())"
+        try await runTool("psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", "CREATE DATABASE \(name)", url])
+        let isFirst = guests.withLock { names in
+            names.append(name)
+            return names.count == 1
+        }
+        if isFirst { atexit { dropGuests() } }
+        var components = try #require(URLComponents(string: url))
+        components.path = "/\(name)"
+        return try #require(components.string)
+    }
+}
+
+/// Leaves somebody else's server as it was.
+private func dropGuests() {
+    guard let url = ProcessInfo.processInfo.environment["MED_TEST_POSTGRES_URL"] else { return }
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments =
+        ["psql", "-X", "-q"]
+        + guests.withLock { $0.flatMap { ["-c", "DROP DATABASE IF EXISTS \($0) WITH (FORCE)"] } } + [url]
+    try? process.run()
+    process.waitUntilExit()
 }
 
 let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
