@@ -165,14 +165,20 @@ extension PostgresDatabase {
         // Damage does not heal under a running server.
         guard problem.code != .corrupt else { throw problem }
         // Far more than a page, so that the server has to find room for it; and taken back.
-        try await connection.command(
-            """
-            BEGIN;
-            CREATE TABLE medbuilder_write_probe AS
-                SELECT repeat(md5(number::text), 64) AS content FROM generate_series(1, 256) AS number;
-            ROLLBACK
-            """,
-            limit: Self.queryLimit)
+        do throws(DatabaseError) {
+            try await connection.command(
+                """
+                BEGIN;
+                CREATE TABLE medbuilder_write_probe AS
+                    SELECT repeat(md5(number::text), 64) AS content FROM generate_series(1, 256) AS number;
+                ROLLBACK
+                """,
+                limit: Self.queryLimit)
+        } catch {
+            // The transaction is still open, and every later question would be refused in it.
+            _ = try? await connection.command("ROLLBACK", limit: Self.queryLimit, isCancellable: false)
+            throw error
+        }
         let isSolved = self.state.withLock { state in
             if state.problemCount == count { state.problem = nil }
             return state.problem == nil

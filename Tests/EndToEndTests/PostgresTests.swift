@@ -90,6 +90,34 @@ import Testing
         #expect(try await server.waitForExit() == .code(0))
     }
 
+    @Test(.enabled("Mounting needs root and CAP_SYS_ADMIN.", canMount))
+    func `a full disk of the database's server is an error until there is room again`() async throws {
+        let mount = try await mount("small", kilobytes: 24_576)
+        let database = try await self.startPostgres()
+        // The table space alone: without room for its log, the server itself would end.
+        try await runTool("chown", ["postgres:postgres", mount.folder.path])
+        try await database.query("CREATE TABLESPACE small LOCATION '\(mount.folder.path)'")
+        try await database.query("CREATE DATABASE app TABLESPACE small")
+        let server = try await drillServer(["DATABASE_URL": database.url("app")])
+        #expect(try await server.post("/_drill/transaction?value=before").status == 201)
+        try mount.fill()
+        var acknowledged = 1
+        try await eventually("a write fails") {
+            let answer = try await server.post("/_drill/transaction?value=during")
+            if answer.status == 201 { acknowledged += 1 }
+            return answer.status >= 500
+        }
+        try await eventually("health says so") {
+            try await server.get("/health").json.value(at: "checks.database.status")?.string == "error"
+        }
+        #expect(try await server.get("/ready").status == 503)
+        #expect(try await server.get("/_drill/rows").text == #"{"rows":\#(acknowledged)}"#)
+        try mount.free()
+        try await server.waitUntilReady()
+        #expect(try await server.post("/_drill/transaction?value=after").status == 201)
+        #expect(try await server.get("/_drill/rows").text == #"{"rows":\#(acknowledged + 1)}"#)
+    }
+
     @Test func `a name that does not resolve is a database that cannot be reached`() async throws {
         let server = try startServer(["DATABASE_URL": "postgres://u:p@no-such-host.invalid/app"])
         try await eventually("the database is disconnected") {

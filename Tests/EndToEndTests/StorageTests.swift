@@ -7,13 +7,6 @@ import Testing
 
 /// What the server does with databases that it should not touch, cannot use, or loses for a while.
 @Suite(.endToEnd) struct StorageTests {
-    /// Whether the tests may mount file systems here; where not, those that need one are skipped.
-    private static func canMount() async -> Bool {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "medbuilder-mount-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        return await TemporaryMount.isPermitted(in: folder)
-    }
-
     // MARK: Files that are not ours
 
     enum Foreign: String, CaseIterable {

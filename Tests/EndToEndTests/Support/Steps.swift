@@ -118,6 +118,13 @@ func lock(_ file: URL, writing: Bool = false) async throws -> SQLiteShell {
     return shell
 }
 
+/// Whether the tests may mount file systems here; where not, those that need one are skipped.
+@Sendable func canMount() async -> Bool {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "medbuilder-mount-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    return await TemporaryMount.isPermitted(in: folder)
+}
+
 /// Mounts an empty file system of that size on a folder of the running test.
 func mount(_ name: String, kilobytes: Int) async throws -> TemporaryMount {
     let mount = try await TemporaryMount(at: testFolder().appending(path: name), kilobytes: kilobytes)
