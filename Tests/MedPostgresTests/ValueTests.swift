@@ -68,6 +68,18 @@ import Testing
         }
     }
 
+    @Test func `a parameter of a gigabyte is refused before it is sent`() async throws {
+        try await withDatabase { database in
+            // No message is longer (PostgreSQL, 55.7), and the server ends the session of whoever tries.
+            // Never touched, so that it takes none of the machine's memory.
+            let bytes = [UInt8](unsafeUninitializedCapacity: 1 << 30) { _, count in count = 1 << 30 }
+            #expect(
+                await code { _ = try await database.query("SELECT length(\(SQLValue.blob(bytes)))") } == .valueTooLarge)
+            let rows = try await database.query("SELECT 1")
+            #expect(rows.count == 1)
+        }
+    }
+
     @Test func `a type that is not ours is told apart by name, and can be cast`() async throws {
         try await withDatabase { database in
             #expect(

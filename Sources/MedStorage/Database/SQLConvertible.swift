@@ -153,15 +153,16 @@ extension Array: SQLConvertible where Element: SQLConvertible {
     /// Bytes are a blob, everything else is an array.
     public var sqlValue: SQLValue {
         // By its type: an empty array can be cast to any.
-        if Element.self == UInt8.self, let bytes = self as? [UInt8] { return .blob(bytes) }
+        // A cast would look at each of a million bytes.
+        if Element.self == UInt8.self { return .blob(self.withUnsafeBytes { [UInt8]($0) }) }
         return .array(self.map(\.sqlValue))
     }
 
     public init?(sqlValue: SQLValue) {
         switch sqlValue {
         case .blob(let bytes):
-            guard Element.self == UInt8.self, let bytes = bytes as? Self else { return nil }
-            self = bytes
+            guard Element.self == UInt8.self else { return nil }
+            self = bytes.withUnsafeBytes { Self($0.bindMemory(to: Element.self)) }
         case .array(let values): self.init(values)
         case .text(let text):
             guard let values = SQLArrayText.values(of: text) else { return nil }
