@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures the database drivers against pgbench, psql, asyncpg and GRDB, on a server of its own, in pairs that take turns.
 
-    measure.py LOAD [select insert pipeline copy asyncpg checkout sqlite]
+    measure.py LOAD [select insert pipeline copy stream asyncpg checkout sqlite]
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import time
 import common
 
 LOAD = os.path.abspath(sys.argv[1])
-PARTS = sys.argv[2:] or ["select", "insert", "pipeline", "copy", "asyncpg", "checkout", "sqlite"]
+PARTS = sys.argv[2:] or ["select", "insert", "pipeline", "copy", "stream", "asyncpg", "checkout", "sqlite"]
 PAIRS = 7
 SECONDS = 2
 BIN = max(glob.glob("/usr/lib/postgresql/*/bin")) + "/"
@@ -144,7 +144,7 @@ def psql_copy(server, rows):
 
 def main():
     folder = tempfile.mkdtemp(prefix="bench-postgres-")
-    server = Postgres(folder) if set(PARTS) & {"select", "insert", "pipeline", "copy", "asyncpg"} else None
+    server = Postgres(folder) if set(PARTS) & {"select", "insert", "pipeline", "copy", "stream", "asyncpg"} else None
     try:
         select = "\\set aid random(1, 1000000)\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n"
         insert = "\\set aid random(1, 1000000)\nBEGIN;\nINSERT INTO bench_rows (number, value) VALUES (:aid, 'some text of a row');\nCOMMIT;\n"
@@ -161,6 +161,10 @@ def main():
                     lambda: pgbench(server, pipeline, 1), scale=1000)
         if "copy" in PARTS:
             compare(server, "copy-rows", 0.8, lambda: ours("copy", server.url, 100_000), lambda: psql_copy(server, 100_000))
+        if "stream" in PARTS:
+            rate, grown = ours("stream", server.url, 10_000_000)
+            print(f"{'stream-10-million-rows':28} ours {rate:10.0f}/s", flush=True)
+            common.report("stream-10-million-rows-more-memory-mb", grown, 50)
         if "asyncpg" in PARTS:
             for callers in (8, 64):
                 compare(server, f"select-{callers}-against-asyncpg", 3, lambda: ours("select", server.url, callers),

@@ -22,6 +22,7 @@ import MedStorage
         }
         switch arguments[1] {
         case "checkout": try await self.checkout(seconds)
+        case "stream": try await self.stream(arguments[2], number)
         case "sqlite": try await self.sqlite(arguments[2], number, seconds)
         case "grdb": try await self.grdb(arguments[2], number, seconds)
         default: try await self.postgres(arguments[1], arguments[2], number, seconds)
@@ -69,6 +70,32 @@ import MedStorage
             }
         }
         await database.close()
+    }
+
+    /// Reads a large result, and prints how many rows a second, and how many MB the process grew.
+    static func stream(_ url: String, _ number: Int) async throws {
+        guard let location = PostgresLocation(url: url) else { fatalError("libpq does not take the URL.") }
+        let database = PostgresDatabase(location: location, migrations: try MigrationPlan([]), logger: quiet)
+        try await database.open()
+        _ = try await database.query("SELECT 1")
+        let before = self.peakMegabytes()
+        let start = ContinuousClock.now
+        let count = try await database.stream("SELECT n, 'some text of a row' FROM generate_series(1, \(number)) AS n")
+        { rows in
+            var count = 0
+            while try await rows.next() != nil { count += 1 }
+            return count
+        }
+        precondition(count == number)
+        print(Double(count) / ((ContinuousClock.now - start) / .seconds(1)), self.peakMegabytes() - before)
+        await database.close()
+    }
+
+    /// The most memory that the process has had (getrusage(2), in KiB).
+    static func peakMegabytes() -> Double {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return Double(usage.ru_maxrss) / 1024
     }
 
     // MARK: The pool alone
