@@ -299,6 +299,22 @@ import Testing
         #expect(try await run("migrate", environment: settings).exit == .code(0))
     }
 
+    @Test func `migrate that only asks makes no file, and changes none`() async throws {
+        let settings = ["DATABASE_URL": "sqlite:new.sqlite"]
+        func files() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: testFolder().path) }
+        for isNew in [true, false] {
+            if !isNew { #expect(try await run("migrate", environment: settings).exit == .code(0)) }
+            let before = try files()
+            let status = try await run("migrate", "--status", environment: settings)
+            #expect(status.exit == .code(0))
+            #expect(status.output.contains("\(isNew ? "pending" : "applied")  1  drill rows"), "\(status)")
+            let shown = try await run("migrate", "--dry-run", environment: settings)
+            #expect(shown.exit == .code(0))
+            #expect(shown.output.contains(isNew ? "CREATE TABLE drill_rows" : "Nothing to do"), "\(shown)")
+            #expect(try files().filter { $0.contains("sqlite") } == before.filter { $0.contains("sqlite") })
+        }
+    }
+
     @Test func `many migrate at once`() async throws {
         let commands = try (0..<6).map { _ in
             try startServer(["DATABASE_URL": "sqlite:new.sqlite"], arguments: ["migrate"])

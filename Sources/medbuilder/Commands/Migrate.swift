@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Foundation
 import Logging
 import MedRuntime
 import MedServer
@@ -35,18 +36,22 @@ struct Migrate: AsyncParsableCommand {
     func run() async throws {
         Main.signals.release()
         let settings = try self.settings.load(for: Self.self)
+        // Whoever only asks does not want a file to be made.
+        if self.status || self.dryRun, case .sqlite(let path, _) = settings.database.location,
+            !FileManager.default.fileExists(atPath: path)
+        {
+            return try self.print(MigrationPlan.medBuilder.status([], in: .sqlite), dialect: .sqlite)
+        }
         // Nobody tries again: there is time.
         let database = try settings.makeDatabase(
             logger: Logger(label: "medbuilder") { _ in SwiftLogNoOpLogHandler() }, connectLimit: .seconds(10))
         do throws(DatabaseError) {
             try await database.open()
-            if self.status {
-                self.printStatus(try await database.migrationStatus())
-            } else if self.dryRun {
-                try self.printStatements(try await database.migrationStatus(), dialect: database.dialect)
+            if self.status || self.dryRun {
+                try self.print(try await database.migrationStatus(), dialect: database.dialect)
             } else {
                 let report = try await database.migrate(to: self.to)
-                print("The schema is at version \(report.version); \(report.applied) migrations were applied.")
+                Swift.print("The schema is at version \(report.version); \(report.applied) migrations were applied.")
             }
             await database.close()
         } catch {
@@ -55,10 +60,14 @@ struct Migrate: AsyncParsableCommand {
         }
     }
 
+    private func print(_ status: MigrationStatus, dialect: SQLDialect) throws(DatabaseError) {
+        if self.status { self.printStatus(status) } else { try self.printStatements(status, dialect: dialect) }
+    }
+
     private func printStatus(_ status: MigrationStatus) {
-        print("The schema is at version \(status.version); this program expects \(status.expected).")
-        for migration in status.applied { print("  applied  \(migration.version)  \(migration.name)") }
-        for migration in status.pending { print("  pending  \(migration.version)  \(migration.name)") }
+        Swift.print("The schema is at version \(status.version); this program expects \(status.expected).")
+        for migration in status.applied { Swift.print("  applied  \(migration.version)  \(migration.name)") }
+        for migration in status.pending { Swift.print("  pending  \(migration.version)  \(migration.name)") }
     }
 
     private func printStatements(_ status: MigrationStatus, dialect: SQLDialect) throws(DatabaseError) {
@@ -69,10 +78,10 @@ struct Migrate: AsyncParsableCommand {
                     "The schema is at version \(status.version) and can be brought to \(status.expected) at most.")
         }
         let pending = status.pending.filter { $0.version <= self.to ?? .max }
-        if pending.isEmpty { print("-- Nothing to do: the schema is at version \(status.version).") }
+        if pending.isEmpty { Swift.print("-- Nothing to do: the schema is at version \(status.version).") }
         for migration in pending {
-            print("-- \(migration.version) \(migration.name)")
-            for statement in migration.statements(for: dialect) { print(statement + ";") }
+            Swift.print("-- \(migration.version) \(migration.name)")
+            for statement in migration.statements(for: dialect) { Swift.print(statement + ";") }
         }
     }
 }
