@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures the database drivers against pgbench, psql, asyncpg and GRDB, on a server of its own, in pairs that take turns.
 
-    measure.py LOAD [select insert pipeline copy stream asyncpg checkout sqlite]
+    measure.py LOAD MEDBUILDER [select insert pipeline copy stream asyncpg checkout sqlite recovery]
 """
 
 import asyncio
@@ -11,17 +11,22 @@ import os
 import re
 import resource
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.error
+import urllib.request
 
 import common
 
 LOAD = os.path.abspath(sys.argv[1])
-PARTS = sys.argv[2:] or ["select", "insert", "pipeline", "copy", "stream", "asyncpg", "checkout", "sqlite"]
+MEDBUILDER = os.path.abspath(sys.argv[2])
+PARTS = sys.argv[3:] or ["select", "insert", "pipeline", "copy", "stream", "asyncpg", "checkout", "sqlite", "recovery"]
 PAIRS = 7
 SECONDS = 2
 BIN = max(glob.glob("/usr/lib/postgresql/*/bin")) + "/"
@@ -42,15 +47,24 @@ class Postgres:
         if AS_USER:
             shutil.chown(data, "postgres")
         self.run(BIN + "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N", "--locale=C.UTF-8")
-        self.process = subprocess.Popen(
-            [*AS_USER, BIN + "postgres", "-D", data, "-p", str(self.port), "-k", "", "-c", "max_connections=200",
-             "-c", "listen_addresses=127.0.0.1", "-c", "max_wal_size=4GB"],
-            stderr=subprocess.DEVNULL)
+        self.data = data
         self.url = f"postgres://postgres@127.0.0.1:{self.port}/postgres"
-        while subprocess.run([BIN + "pg_isready", "-q", "-d", self.url], check=False).returncode:
+        self.start()
+        while not self.answers():
             time.sleep(0.05)
         subprocess.run([BIN + "pgbench", "-i", "-q", "-s", "10", self.url], check=True, capture_output=True)
         self.sql("CREATE TABLE bench_rows (number BIGINT, value TEXT)")
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [*AS_USER, BIN + "postgres", "-D", self.data, "-p", str(self.port), "-k", "", "-c", "max_connections=200",
+             "-c", "listen_addresses=127.0.0.1", "-c", "max_wal_size=4GB"],
+            stderr=subprocess.DEVNULL)
+
+    def answers(self):
+        """Whether a query from outside works."""
+        asked = subprocess.run(["psql", "-X", "-q", self.url, "-c", "SELECT 1"], check=False, capture_output=True)
+        return asked.returncode == 0
 
     def run(self, *command):
         subprocess.run([*AS_USER, *command], check=True, capture_output=True)
@@ -58,8 +72,8 @@ class Postgres:
     def sql(self, sql):
         subprocess.run(["psql", "-X", "-q", self.url, "-c", sql], check=True)
 
-    def stop(self):
-        self.process.terminate()
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
         self.process.wait()
 
 
@@ -142,9 +156,45 @@ def psql_copy(server, rows):
         return rows * times / wall, 0.0
 
 
+def recovery(server, folder):
+    """Seconds from the first query that works from outside to a `/ready` of 200, over fast and immediate restarts."""
+    process = subprocess.Popen(
+        [MEDBUILDER, "serve"], cwd=folder, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "DATABASE_URL": server.url, "PORT": "0", "LOG_FORMAT": "json"})
+    port = next(int(found.group(1)) for line in process.stdout if (found := re.search(r"serving on port (\d+)", line)))
+    # Nobody reads the rest, and a full pipe must not stop it.
+    threading.Thread(target=lambda: [None for _ in process.stdout], daemon=True).start()
+
+    def is_ready():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def wait(for_what, pause):
+        while not for_what():
+            time.sleep(pause)
+
+    wait(is_ready, 0.01)
+    times = []
+    for number in range(9):
+        server.stop([signal.SIGINT, signal.SIGQUIT][number % 2])
+        wait(lambda: not is_ready(), 0.01)
+        server.start()
+        wait(server.answers, 0.005)
+        start = time.monotonic()
+        wait(is_ready, 0.005)
+        times.append(time.monotonic() - start)
+    process.terminate()
+    process.wait()
+    print(f"{'ready-after-restart':28} median {statistics.median(times):.2f} s   longest {max(times):.2f} s", flush=True)
+    common.report("ready-after-restart-seconds-longest", max(times), 2)
+
+
 def main():
     folder = tempfile.mkdtemp(prefix="bench-postgres-")
-    server = Postgres(folder) if set(PARTS) & {"select", "insert", "pipeline", "copy", "stream", "asyncpg"} else None
+    server = Postgres(folder) if set(PARTS) & {"select", "insert", "pipeline", "copy", "stream", "asyncpg", "recovery"} else None
     try:
         select = "\\set aid random(1, 1000000)\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n"
         insert = "\\set aid random(1, 1000000)\nBEGIN;\nINSERT INTO bench_rows (number, value) VALUES (:aid, 'some text of a row');\nCOMMIT;\n"
@@ -177,6 +227,8 @@ def main():
                 with tempfile.TemporaryDirectory(dir=folder) as place:
                     return ours(mode, place + "/bench.sqlite", 1000)
             compare(None, "sqlite-batched-inserts", 0.8, lambda: in_new_file("sqlite"), lambda: in_new_file("grdb"))
+        if "recovery" in PARTS:
+            recovery(server, folder)
     finally:
         if server:
             server.stop()

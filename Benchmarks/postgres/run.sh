@@ -12,5 +12,6 @@ cd "$(dirname "$0")/../.."
 # SwiftPM does not see new files of a package that lies elsewhere, unless it has to read the manifest again.
 touch Benchmarks/postgres/Package.swift
 swift build -c release --static-swift-stdlib --package-path Benchmarks/postgres --scratch-path .build-bench-postgres >&2
+swift build -c release --static-swift-stdlib --product medbuilder >&2
 exec env PYTHONPATH=Benchmarks:.build-python-bench python3 -B Benchmarks/postgres/measure.py \
-    .build-bench-postgres/release/database-load "$@"
+    .build-bench-postgres/release/database-load .build/release/medbuilder "$@"
