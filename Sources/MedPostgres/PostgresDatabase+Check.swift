@@ -31,11 +31,11 @@ extension PostgresDatabase {
         let start = ContinuousClock.now
         // Without the driver's thread, no answer comes and no time limit strikes: whoever waits, waits for ever.
         let watchdog = Task {
-            while (try? await Task.sleep(for: .seconds(1))) != nil { _ = try? self.rebuildIfDead(driver) }
+            while (try? await Task.sleep(for: .seconds(1))) != nil { _ = try? await self.rebuildIfDead(driver) }
         }
         defer { watchdog.cancel() }
         do throws(DatabaseError) {
-            let driver = try self.rebuildIfDead(driver)
+            let driver = try await self.rebuildIfDead(driver)
             let health = try await self.askTwice(driver)
             try await self.verifyWrites(health)
             try self.verifyPool(driver)
@@ -207,8 +207,11 @@ extension PostgresDatabase {
     }
 
     /// The driver, or another one if its thread does nothing any more.
-    private func rebuildIfDead(_ driver: Driver) throws(DatabaseError) -> Driver {
-        driver.reactor.isAlive(now: .now) ? driver : try self.rebuild(driver)
+    private func rebuildIfDead(_ driver: Driver) async throws(DatabaseError) -> Driver {
+        if driver.reactor.isAlive(now: .now) { return driver }
+        // After a pause of the whole process, its thread may only not have had its turn yet.
+        try? await Task.sleep(for: .milliseconds(500))
+        return driver.reactor.isAlive(now: .now) ? driver : try self.rebuild(driver)
     }
 
     /// Puts a new driver in the place of this one; who still uses a connection of it loses it.

@@ -118,6 +118,23 @@ import Testing
         #expect(try await server.get("/_drill/rows").text == #"{"rows":\#(acknowledged + 1)}"#)
     }
 
+    @Test func `a process that was stopped for a while keeps its connections, and what is under way in them`()
+        async throws
+    {
+        let database = try await self.startPostgres()
+        let server = try await drillServer(["DATABASE_URL": database.url("postgres")])
+        let writing = Task { try await server.post("/_drill/transaction?ms=8000&value=slow").status }
+        try await eventually("the transaction is open") {
+            try await database.query("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'") == "1"
+        }
+        server.send(SIGSTOP)
+        try await Task.sleep(for: .seconds(6))
+        server.send(SIGCONT)
+        #expect(try await writing.value == 201)
+        try await server.waitUntilReady()
+        #expect(!server.messages.contains { $0.hasPrefix("Driver rebuilt") })
+    }
+
     @Test func `a name that does not resolve is a database that cannot be reached`() async throws {
         let server = try startServer(["DATABASE_URL": "postgres://u:p@no-such-host.invalid/app"])
         try await eventually("the database is disconnected") {
