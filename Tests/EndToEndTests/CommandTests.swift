@@ -288,7 +288,7 @@ import Testing
         let settings = ["DATABASE_URL": "sqlite:new.sqlite", "DATABASE_MIGRATE": "off"]
         let server = try startServer(settings)
         try await eventually("the database is an error") {
-            try await server.get("/health").json.value(at: "checks.database.status")?.string == "error"
+            try await databaseStatus(server) == "error"
         }
         #expect(try await server.get("/ready").status == 503)
 
@@ -311,6 +311,8 @@ import Testing
             let shown = try await run("migrate", "--dry-run", environment: settings)
             #expect(shown.exit == .code(0))
             #expect(shown.output.contains(isNew ? "CREATE TABLE drill_rows" : "Nothing to do"), "\(shown)")
+            #expect(
+                try await run("migrate", "--dry-run", "--to", "9", environment: settings).exit == .code(69))
             #expect(try files().filter { $0.contains("sqlite") } == before.filter { $0.contains("sqlite") })
         }
     }

@@ -36,22 +36,22 @@ struct Migrate: AsyncParsableCommand {
     func run() async throws {
         Main.signals.release()
         let settings = try self.settings.load(for: Self.self)
-        // Whoever only asks does not want a file to be made.
-        if self.status || self.dryRun, case .sqlite(let path, _) = settings.database.location,
-            !FileManager.default.fileExists(atPath: path)
-        {
-            return try self.print(MigrationPlan.medBuilder.status([], in: .sqlite), dialect: .sqlite)
-        }
         // Nobody tries again: there is time.
         let database = try settings.makeDatabase(
             logger: Logger(label: "medbuilder") { _ in SwiftLogNoOpLogHandler() }, connectLimit: .seconds(10))
         do throws(DatabaseError) {
+            // Whoever only asks does not want a file to be made.
+            let asks = self.status || self.dryRun
+            if asks, self.isMissing(settings.database.location) {
+                try self.show(MigrationPlan.medBuilder.status([], in: database.dialect), dialect: database.dialect)
+                return
+            }
             try await database.open()
-            if self.status || self.dryRun {
-                try self.print(try await database.migrationStatus(), dialect: database.dialect)
+            if asks {
+                try self.show(try await database.migrationStatus(), dialect: database.dialect)
             } else {
                 let report = try await database.migrate(to: self.to)
-                Swift.print("The schema is at version \(report.version); \(report.applied) migrations were applied.")
+                print("The schema is at version \(report.version); \(report.applied) migrations were applied.")
             }
             await database.close()
         } catch {
@@ -60,14 +60,19 @@ struct Migrate: AsyncParsableCommand {
         }
     }
 
-    private func print(_ status: MigrationStatus, dialect: SQLDialect) throws(DatabaseError) {
+    private func isMissing(_ location: Settings.Database.Location) -> Bool {
+        guard case .sqlite(let path, _) = location else { return false }
+        return !FileManager.default.fileExists(atPath: path)
+    }
+
+    private func show(_ status: MigrationStatus, dialect: SQLDialect) throws(DatabaseError) {
         if self.status { self.printStatus(status) } else { try self.printStatements(status, dialect: dialect) }
     }
 
     private func printStatus(_ status: MigrationStatus) {
-        Swift.print("The schema is at version \(status.version); this program expects \(status.expected).")
-        for migration in status.applied { Swift.print("  applied  \(migration.version)  \(migration.name)") }
-        for migration in status.pending { Swift.print("  pending  \(migration.version)  \(migration.name)") }
+        print("The schema is at version \(status.version); this program expects \(status.expected).")
+        for migration in status.applied { print("  applied  \(migration.version)  \(migration.name)") }
+        for migration in status.pending { print("  pending  \(migration.version)  \(migration.name)") }
     }
 
     private func printStatements(_ status: MigrationStatus, dialect: SQLDialect) throws(DatabaseError) {
@@ -78,10 +83,10 @@ struct Migrate: AsyncParsableCommand {
                     "The schema is at version \(status.version) and can be brought to \(status.expected) at most.")
         }
         let pending = status.pending.filter { $0.version <= self.to ?? .max }
-        if pending.isEmpty { Swift.print("-- Nothing to do: the schema is at version \(status.version).") }
+        if pending.isEmpty { print("-- Nothing to do: the schema is at version \(status.version).") }
         for migration in pending {
-            Swift.print("-- \(migration.version) \(migration.name)")
-            for statement in migration.statements(for: dialect) { Swift.print(statement + ";") }
+            print("-- \(migration.version) \(migration.name)")
+            for statement in migration.statements(for: dialect) { print(statement + ";") }
         }
     }
 }
