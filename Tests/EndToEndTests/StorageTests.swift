@@ -157,25 +157,7 @@ import Testing
         let mount = try await mount("small", kilobytes: 4096)
         let server = try await drillServer(["DATABASE_URL": "sqlite:small/file.sqlite"])
         #expect(try await server.post("/_drill/transaction?value=before").status == 201)
-        try mount.fill()
-
-        var acknowledged = 1
-        try await eventually("a write fails") {
-            let answer = try await server.post("/_drill/transaction?value=during")
-            if answer.status == 201 { acknowledged += 1 }
-            if answer.status >= 500 { #expect(!answer.text.contains("sqlite"), "\(answer)") }
-            return answer.status >= 500
-        }
-        try await eventually("health says so") { try await self.databaseStatus(server) == "error" }
-        #expect(try await server.get("/ready").status == 503)
-        #expect(try await server.get("/live").status == 200)
-        // Reading never needed the room.
-        #expect(try await server.get("/_drill/rows").text == #"{"rows":\#(acknowledged)}"#)
-
-        try mount.free()
-        try await server.waitUntilReady()
-        #expect(try await server.post("/_drill/transaction?value=after").status == 201)
-        #expect(try await server.get("/_drill/rows").text == #"{"rows":\#(acknowledged + 1)}"#)
+        try await expectErrorWhileFull(mount, server)
     }
 
     @Test(.enabled("Mounting needs root and CAP_SYS_ADMIN.", canMount))
@@ -243,7 +225,7 @@ import Testing
             clients.append(client)
         }
         while clients.last?.isQuiet == true {
-            #expect(try await self.databaseStatus(server) == "connected")
+            #expect(try await databaseStatus(server) == "connected")
             #expect(try await server.get("/ready").status == 200)
             #expect(try await server.get("/_drill/rows").status == 200)
             try await Task.sleep(for: .milliseconds(50))
@@ -265,7 +247,7 @@ import Testing
         let shell = try await lock(testFolder().appending(path: "data.sqlite"), writing: true)
         let refused = try await server.post("/_drill/transaction?value=refused")
         #expect(refused.status == 503, "\(refused)")
-        try await eventually("health says so") { try await self.databaseStatus(server) == "error" }
+        try await eventually("health says so") { try await databaseStatus(server) == "error" }
         #expect(try await server.get("/ready").status == 503)
         #expect(try await server.get("/_drill/rows").text == #"{"rows":0}"#)
 
@@ -324,13 +306,9 @@ import Testing
         return try #require(try await SQLiteShell.run(sql, on: file).first)
     }
 
-    private func databaseStatus(_ server: ServerProcess) async throws -> String? {
-        try await server.get("/health").json.value(at: "checks.database.status")?.string
-    }
-
     /// The server lives, is not ready, says `error`, and has one line in its log about it.
     private func expectDatabaseError(_ server: ServerProcess, naming file: String) async throws {
-        try await eventually("the database is an error") { try await self.databaseStatus(server) == "error" }
+        try await eventually("the database is an error") { try await databaseStatus(server) == "error" }
         let health = try await server.get("/health")
         #expect(health.status == 503)
         #expect(try health.json["status"]?.string == "unhealthy")

@@ -98,8 +98,7 @@ package final class PostgresServer: Sendable {
     package init(standbyOf primary: PostgresServer, in folder: URL) async throws {
         self.folder = try Self.makeFolder(in: folder)
         self.port = try FreePort.next()
-        self.settings = primary.settings.merging(Self.defaults(self.folder)) { mine, _ in mine }
-            .merging(["unix_socket_directories": "'\(self.folder.path)'"]) { $1 }
+        self.settings = primary.settings.merging(["unix_socket_directories": "'\(self.folder.path)'"]) { $1 }
         try await self.handOver()
         try await self.runProgram(
             "pg_basebackup",

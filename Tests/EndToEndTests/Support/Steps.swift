@@ -132,6 +132,33 @@ func mount(_ name: String, kilobytes: Int) async throws -> TemporaryMount {
     return mount
 }
 
+/// What `/health` calls the database.
+func databaseStatus(_ server: ServerProcess) async throws -> String? {
+    try await server.get("/health").json.value(at: "checks.database.status")?.string
+}
+
+/// Fills the disk of a database with one row until a write fails, and frees it: the server says so, goes on reading, and recovers.
+func expectErrorWhileFull(_ mount: TemporaryMount, _ server: ServerProcess) async throws {
+    try mount.fill()
+    var acknowledged = 1
+    try await eventually("a write fails") {
+        let answer = try await server.post("/_drill/transaction?value=during")
+        if answer.status == 201 { acknowledged += 1 }
+        if answer.status >= 500 { #expect(!answer.text.contains("sqlite"), "\(answer)") }
+        return answer.status >= 500
+    }
+    try await eventually("health says so") { try await databaseStatus(server) == "error" }
+    #expect(try await server.get("/ready").status == 503)
+    #expect(try await server.get("/live").status == 200)
+    // Reading never needed the room.
+    #expect(try await server.get("/_drill/rows").text == #"{"rows":\#(acknowledged)}"#)
+
+    try mount.free()
+    try await server.waitUntilReady()
+    #expect(try await server.post("/_drill/transaction?value=after").status == 201)
+    #expect(try await server.get("/_drill/rows").text == #"{"rows":\#(acknowledged + 1)}"#)
+}
+
 /// Asks again and again until `condition` holds.
 func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
     let limit = Date(timeIntervalSinceNow: TestPatience.seconds)
