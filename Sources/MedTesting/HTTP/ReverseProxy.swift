@@ -151,6 +151,8 @@ package final class ReverseProxy: Sendable {
         global
             maxconn 4096
             noreuseport
+            # Threads that write a line at the same moment lose one of the two (haproxy/haproxy#1861), and we count lines.
+            nbthread 1
         defaults
             mode http
             log stdout format raw local0
