@@ -72,11 +72,12 @@ check-model: ## Try the model of the shutdown in every order of events, with two
 	@scripts/setup.sh test
 	@Models/check.sh long
 
-soak: ## Spring every kind of trap under load 100 times, and watch a busy server for 10 minutes for false alarms
+soak: ## Spring every trap under load 100 times, watch a busy server for 10 minutes, restart its database 20 times
 	@scripts/setup.sh test
 	$(SWIFT) build --build-tests
 	MED_SOAK_ROUNDS=100 $(SWIFT) test --skip-build --filter EndToEndTests.TrapTests
 	MED_SOAK_SECONDS=600 $(SWIFT) test --skip-build --filter 'busy with all processors'
+	MED_SOAK_RESTARTS=20 MED_SOAK_SECONDS=600 $(SWIFT) test --skip-build --filter 'restarts under load'
 
 clean: ## Remove everything that was built
 	rm -rf .build .build-bench-health .build-bench-http .build-bench-lifecycle .build-bench-postgres .build-python-bench $(EXAMPLES:%=.build-examples-%)

@@ -14,7 +14,7 @@ enum Schema {
         """
 
     private static let select: Statement =
-        "SELECT version, name, checksum, min_compatible FROM medbuilder_migrations ORDER BY version"
+        "SELECT version, name, checksum, min_compatible, applied_at FROM medbuilder_migrations ORDER BY version"
 
     /// - Parameter mayLack: whether a database without the table is one without migrations.
     static func applied(
@@ -39,7 +39,7 @@ enum Schema {
                 AppliedMigration(
                     version: try row.decode("version"), name: try row.decode("name"),
                     checksum: try row.decode("checksum"),
-                    minCompatible: try row.decode("min_compatible")))
+                    minCompatible: try row.decode("min_compatible"), appliedAt: try row.decode("applied_at")))
         }
         return applied
     }

@@ -9,13 +9,15 @@ enum Schema {
     static func applied(_ db: GRDB.Database) throws -> [AppliedMigration] {
         try GRDB.Row.fetchAll(
             db,
-            sql: "SELECT version, name, checksum, min_compatible FROM \(MigrationPlan.tableName) ORDER BY version"
+            sql:
+                "SELECT version, name, checksum, min_compatible, applied_at FROM \(MigrationPlan.tableName) ORDER BY version"
         ).map { row in
             AppliedMigration(
                 version: try row.decode(forColumn: "version"),
                 name: try row.decode(forColumn: "name"),
                 checksum: try row.decode(forColumn: "checksum"),
-                minCompatible: try row.decode(forColumn: "min_compatible")
+                minCompatible: try row.decode(forColumn: "min_compatible"),
+                appliedAt: (row["applied_at"] as String?).flatMap(SQLTimestamp.init)
             )
         }
     }

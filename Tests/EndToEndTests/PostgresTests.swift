@@ -200,9 +200,12 @@ import Testing
         #expect(shown.output.contains("CREATE TABLE drill_rows"), "\(shown)")
         #expect(try await database.query("SELECT to_regclass('drill_rows') IS NULL") == "t")
         #expect(try await run("migrate", "--to", "2", environment: environment).exit == .code(69))
+        let now = { Date.ISO8601FormatStyle(includingFractionalSeconds: true).format(Date()) }
+        let before = now()
         #expect(try await run("migrate", "--to", "1", environment: environment).exit == .code(0))
-        #expect(
-            try await run("migrate", "--status", environment: environment).output.contains("applied  1  drill rows"))
+        let after = try await run("migrate", "--status", environment: environment).output
+        let moment = try #require(after.firstMatch(of: /applied  1  drill rows  (\S+)\n/)?.1, "\(after)")
+        #expect(moment > before && moment < now(), "\(after)")
         #expect(try await run("migrate", "--status", "--dry-run", environment: environment).exit == .code(64))
     }
 

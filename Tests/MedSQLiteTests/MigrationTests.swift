@@ -34,6 +34,8 @@ import Testing
         let rows = try await database.query(
             "SELECT version, name, checksum, min_compatible, applied_at FROM medbuilder_migrations")
         #expect(rows.count == 1)
+        let moment = try #require(try await database.migrationStatus().applied.first?.appliedAt?.date)
+        #expect(abs(moment.timeIntervalSinceNow) < 3600)
         #expect(
             rows[0].values.prefix(4) == [
                 .integer(1), .text("drill rows"), .text(Self.first.checksum(for: .sqlite)), .integer(1),

@@ -11,12 +11,15 @@ public struct AppliedMigration: Sendable, Equatable {
     public let checksum: String
     /// The oldest program that works with the result, see ``Migration/minCompatible``.
     public let minCompatible: Int
+    /// When it was committed, by the clock of whoever did it; nil if what the table says is no moment.
+    public let appliedAt: SQLTimestamp?
 
     /// A row as a driver read it.
-    public init(version: Int, name: String, checksum: String, minCompatible: Int) {
+    public init(version: Int, name: String, checksum: String, minCompatible: Int, appliedAt: SQLTimestamp?) {
         self.version = version
         self.name = name
         self.checksum = checksum
         self.minCompatible = minCompatible
+        self.appliedAt = appliedAt
     }
 }

@@ -71,7 +71,10 @@ struct Migrate: AsyncParsableCommand {
 
     private func printStatus(_ status: MigrationStatus) {
         print("The schema is at version \(status.version); this program expects \(status.expected).")
-        for migration in status.applied { print("  applied  \(migration.version)  \(migration.name)") }
+        for migration in status.applied {
+            let moment = migration.appliedAt.map { "  \($0)" } ?? ""
+            print("  applied  \(migration.version)  \(migration.name)\(moment)")
+        }
         for migration in status.pending { print("  pending  \(migration.version)  \(migration.name)") }
     }
 

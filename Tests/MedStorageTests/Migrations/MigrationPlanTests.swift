@@ -81,6 +81,7 @@ private func applied(_ migration: Migration) -> AppliedMigration {
         version: migration.version,
         name: migration.name,
         checksum: migration.checksum(for: .sqlite),
-        minCompatible: migration.minCompatible
+        minCompatible: migration.minCompatible,
+        appliedAt: nil
     )
 }
