@@ -6,7 +6,7 @@ SWIFT_FILES := Package.swift Sources Tests Examples $(wildcard Benchmarks)
 EXAMPLES := hummingbird-server service-group
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test build examples bench-health bench-http bench-lifecycle bench-postgres docs format lint check check-model soak clean
+.PHONY: help serve test build examples bench-health bench-http bench-lifecycle bench-postgres api-docs docs format lint check check-model soak clean
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,7 @@ else
 	Models/check.sh short
 	@# The end-to-end tests have the machine to themselves: two cores are few for both.
 	$(SWIFT) test --skip-build --skip EndToEndTests
+	scripts/api-docs.sh
 	@$(MAKE) examples
 	$(SWIFT) test --skip-build --filter EndToEndTests
 endif
@@ -54,6 +55,9 @@ bench-lifecycle: ## Measure what crash guard and accounting cost, and how fast a
 bench-postgres: ## Measure the database drivers against pgbench, psql, asyncpg and GRDB
 	@scripts/setup.sh bench
 	Benchmarks/postgres/run.sh
+
+api-docs: ## Make the pages for users of the libraries, and fail if one of their links leads nowhere
+	@scripts/api-docs.sh
 
 docs: ## Write the settings tables of the documents anew, from the code
 	MED_UPDATE_DOCS=1 $(SWIFT) test --filter SettingsDocumentationTests

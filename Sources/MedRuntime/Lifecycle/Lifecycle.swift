@@ -9,7 +9,7 @@ import Synchronization
 /// The life of a process from start-up to exit: one phase that everything reads, and one shutdown that loses nothing.
 ///
 /// It runs on two plain threads of its own, so that a stop works however busy or stuck the task pool is: the conductor
-/// takes events in order and performs what ``ShutdownSequence`` answers; the timekeeper ends the process at the
+/// takes events in order and performs what `ShutdownSequence` answers; the timekeeper ends the process at the
 /// deadline, even where the conductor cannot.
 ///
 /// ```swift
@@ -107,7 +107,9 @@ public final class Lifecycle: Sendable {
 
     /// Begins the shutdown, or counts as one more trigger of the one that runs.
     ///
-    /// - Parameter error: what ended the service or task. Its type is logged, never its text, which could hold PHI.
+    /// - Parameters:
+    ///   - trigger: what is logged, counted and audited.
+    ///   - error: what ended the service or task. Its type is logged, never its text, which could hold PHI.
     public func stop(_ trigger: ShutdownTrigger, because error: (any Error)? = nil) {
         self.post(trigger, errorType: error.map { String(reflecting: type(of: $0)) })
     }

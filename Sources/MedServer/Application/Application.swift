@@ -37,7 +37,7 @@ public final class Application: Sendable {
     ///   - database: where data is kept. It is closed in the clean-up.
     ///   - tls: with what the main port speaks TLS; nil for plain HTTP.
     ///   - lifecycle: decides what is accepted and when the process ends.
-    ///   - checks: of the application, besides the built-in ones. A mistake in them traps; see ``HealthEngine``.
+    ///   - checks: of the application, besides the built-in ones. A mistake in them traps; see `HealthEngine`.
     ///   - groups: of checks, each under `/health/NAME`, besides `storage` and `system`.
     ///   - services: run beside the server, ended in reverse order before the database is closed. One that ends by
     ///     itself begins a shutdown.

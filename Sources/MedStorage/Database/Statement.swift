@@ -37,7 +37,9 @@ public struct Statement: Sendable, ExpressibleByStringInterpolation {
 
     /// A statement with other words before it, for drivers.
     ///
-    /// - Parameter prefix: SQL without parameters, which the driver has made.
+    /// - Parameters:
+    ///   - prefix: SQL without parameters, which the driver has made.
+    ///   - statement: what follows it.
     public init(prefix: String, _ statement: Statement) {
         self.sql = prefix + statement.sql
         self.parameters = statement.parameters

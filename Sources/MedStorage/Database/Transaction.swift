@@ -22,6 +22,7 @@ public protocol Transaction: Sendable {
     ///
     /// - Parameters:
     ///   - table: The table; it and the columns are names, and are quoted.
+    ///   - columns: Those that get a value.
     ///   - rows: The values, in the order of the columns; drawn from as the database takes them.
     /// - Returns: how many there were.
     @discardableResult
@@ -39,7 +40,9 @@ public protocol Transaction: Sendable {
 
     /// Wakes whoever listens on a channel, once the transaction has committed; nobody if it does not.
     ///
-    /// - Parameter payload: Less than 8,000 bytes: a key of what has changed, rather than what has changed.
+    /// - Parameters:
+    ///   - channel: What they listen on.
+    ///   - payload: Less than 8,000 bytes: a key of what has changed, rather than what has changed.
     func notify(_ channel: String, payload: String) async throws(DatabaseError)
 
     /// Undoes everything and frees the connection, because the closure will never return: its task was lost to a runtime

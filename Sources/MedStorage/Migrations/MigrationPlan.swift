@@ -96,7 +96,10 @@ public struct MigrationPlan: Sendable {
     ///
     /// Both drivers ask this in the transaction of each step, since another process may have done it meanwhile.
     ///
-    /// - Parameter target: The version to end at; this program's own if there is none.
+    /// - Parameters:
+    ///   - applied: What the database remembers.
+    ///   - target: The version to end at; this program's own if there is none.
+    ///   - dialect: Whose SQL it speaks.
     /// - Throws: as ``pending(after:in:)``; `.invalidMigrations` if the target is unknown, or below where the database is.
     public func next(
         after applied: [AppliedMigration], to target: Int?, in dialect: SQLDialect

@@ -35,6 +35,7 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
     /// Creates a pool without a connection; the first is made when somebody asks, or by ``fill()``.
     ///
     /// - Parameters:
+    ///   - configuration: how many connections there are, and for how long.
     ///   - observer: hears what happens.
     ///   - random: gives numbers from 0 to 1, so that pauses and lifetimes differ.
     ///   - connect: makes a connection, within a time limit of its own.

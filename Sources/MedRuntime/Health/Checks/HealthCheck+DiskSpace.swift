@@ -11,7 +11,9 @@ extension HealthCheck {
     /// them to a user without privileges, and how many percent of its inodes are used, or `null` where it has no
     /// fixed number of them. A folder that cannot be looked at makes the server degraded.
     ///
-    /// - Parameter folders: those that the server writes to. Two on one file system count once.
+    /// - Parameters:
+    ///   - folders: those that the server writes to. Two on one file system count once.
+    ///   - interval: how often it looks.
     public static func diskSpace(of folders: [String], interval: Duration = .seconds(30)) -> HealthCheck {
         .diskSpace(reader: DiskSpaceReader(folders: folders), interval: interval)
     }
