@@ -19,6 +19,7 @@ ca-certificates|all|file /etc/ssl/certs/ca-certificates.crt|lets git check whom 
 g++|all|file /usr/include/c++|the C++ headers for the cipher library in swift-crypto
 libsqlite3-dev|all|header sqlite3.h|the SQLite library that the database driver links
 libpq-dev|all|header postgresql/libpq-fe.h|the PostgreSQL library that the database driver links
+zlib1g-dev|all|header zlib.h|the library that compresses what is measured and sent
 postgresql|bench test|glob /usr/lib/postgresql/*/bin/initdb|servers that the tests start and stop
 pgbouncer|test|file /usr/sbin/pgbouncer|a pooler in front of PostgreSQL in the tests
 sqlite3|test|command sqlite3|another process that locks and inspects databases in the tests
