@@ -56,7 +56,8 @@ public final class PostgresDatabase: Database {
     let logger: Logger
     let state = Mutex(State())
     private let pollInterval: Duration
-    private let observer: (any PoolObserver)?
+    private let observer: (any DatabaseObserver)?
+    private let poolObserver: (any PoolObserver)?
     /// Where connecting blocks, and where cancelling does: a server that hangs takes no more threads than these.
     private let connecting = BoundedThreads(limit: 16)
     private let cancelling = BoundedThreads(limit: 8)
@@ -70,7 +71,8 @@ public final class PostgresDatabase: Database {
     ///   - configuration: How many connections there are.
     ///   - limits: The time limits of a session.
     ///   - pollInterval: How often those who listen are told to look where nobody can listen: behind a pooler without a way past it.
-    ///   - observer: Hears what happens in the pool.
+    ///   - observer: Hears of the statements.
+    ///   - poolObserver: Hears what happens in the pool.
     ///   - logger: Hears when accesses begin to fail, when writes work again, and when connections are made anew.
     public init(
         location: PostgresLocation,
@@ -79,7 +81,8 @@ public final class PostgresDatabase: Database {
         configuration: PoolConfiguration = PoolConfiguration(),
         limits: PostgresLimits = PostgresLimits(),
         pollInterval: Duration = .seconds(5),
-        observer: (any PoolObserver)? = nil,
+        observer: (any DatabaseObserver)? = nil,
+        poolObserver: (any PoolObserver)? = nil,
         logger: Logger
     ) {
         self.location = location
@@ -89,6 +92,7 @@ public final class PostgresDatabase: Database {
         self.limits = limits
         self.pollInterval = pollInterval
         self.observer = observer
+        self.poolObserver = poolObserver
         self.logger = logger
     }
 
@@ -122,7 +126,8 @@ public final class PostgresDatabase: Database {
             reactor: reactor,
             cancelling: self.cancelling,
             limits: self.limits)
-        let pool = Pool(configuration: self.configuration, observer: self.observer) { () async throws(DatabaseError) in
+        let pool = Pool(configuration: self.configuration, observer: self.poolObserver) {
+            () async throws(DatabaseError) in
             try await PostgresConnection.open(origin)
         }
         let new = Driver(reactor: reactor, pool: pool, origin: origin)
@@ -196,7 +201,9 @@ public final class PostgresDatabase: Database {
         let pool = try self.pool()
         let connection = try await pool.acquire()
         defer { pool.release(connection) }
-        let transaction = PostgresTransaction(connection, options) { self.note($0, write: true) }
+        let transaction = PostgresTransaction(connection, options, observer: self.observer) {
+            self.note($0, write: true)
+        }
         do {
             try await transaction.begin(self.limits)
             let value: Value
@@ -230,7 +237,9 @@ public final class PostgresDatabase: Database {
         let connection = try await pool.acquire()
         defer { pool.release(connection) }
         do {
-            return try await connection.query(statement)
+            return try await self.observer.observe(statement.sql) { () async throws(DatabaseError) in
+                try await connection.query(statement)
+            }
         } catch {
             if error.code == .cancelled, Task.isCancelled { throw CancellationError() }
             self.note(error, write: false)

@@ -12,6 +12,7 @@ final class PostgresTransaction: Transaction {
 
     private let connection: PostgresConnection
     private let options: TransactionOptions
+    private let observer: (any DatabaseObserver)?
     private let failed: @Sendable (DatabaseError) -> Void
     private let isOver = Atomic(false)
     private let names = Atomic(0)
@@ -20,10 +21,12 @@ final class PostgresTransaction: Transaction {
     init(
         _ connection: PostgresConnection,
         _ options: TransactionOptions,
+        observer: (any DatabaseObserver)?,
         failed: @escaping @Sendable (DatabaseError) -> Void
     ) {
         self.connection = connection
         self.options = options
+        self.observer = observer
         self.failed = failed
     }
 
@@ -40,27 +43,33 @@ final class PostgresTransaction: Transaction {
             settings.append(("statement_timeout", String(Int(timeout / .milliseconds(1)))))
         }
         for setting in settings { sql += "; SET LOCAL \(setting.name) = \(setting.value)" }
-        _ = try await self.access { () async throws(DatabaseError) in try await self.connection.command(sql) }
+        try await self.observer.observe("BEGIN", as: .begin) { () async throws(DatabaseError) in
+            _ = try await self.access { () async throws(DatabaseError) in try await self.connection.command(sql) }
+        }
     }
 
     /// Ends the transaction with its work done, or throws with nothing done; unless the connection was lost just then.
     func commit() async throws(DatabaseError) {
         try self.requireRunning()
         self.isOver.store(true, ordering: .relaxed)
-        try await self.access { () async throws(DatabaseError) in
-            do throws(DatabaseError) {
-                let result = try await self.connection.command("COMMIT", isCancellable: false)
-                // Of a transaction that has failed, the server makes a rollback, and calls that a success.
-                if result.tag != "COMMIT" { throw self.ended }
-            } catch {
-                guard error.code == .notReachable || error.code == .timeout else { throw error }
-                throw DatabaseError(
-                    code: .outcomeUnknown,
-                    description:
-                        "The connection to database '\(self.connection.name)' was lost during a COMMIT. Look whether its work is there "
-                        + "before doing it again.",
-                    sqlState: error.sqlState)
-            }
+        try await self.observer.observe("COMMIT", as: .commit) { () async throws(DatabaseError) in
+            try await self.access { () async throws(DatabaseError) in try await self.sendCommit() }
+        }
+    }
+
+    private func sendCommit() async throws(DatabaseError) {
+        do throws(DatabaseError) {
+            let result = try await self.connection.command("COMMIT", isCancellable: false)
+            // Of a transaction that has failed, the server makes a rollback, and calls that a success.
+            if result.tag != "COMMIT" { throw self.ended }
+        } catch {
+            guard error.code == .notReachable || error.code == .timeout else { throw error }
+            throw DatabaseError(
+                code: .outcomeUnknown,
+                description:
+                    "The connection to database '\(self.connection.name)' was lost during a COMMIT. Look whether its work is there "
+                    + "before doing it again.",
+                sqlState: error.sqlState)
         }
     }
 
@@ -69,7 +78,9 @@ final class PostgresTransaction: Transaction {
         guard !self.isOver.exchange(true, ordering: .relaxed) else { return }
         guard self.connection.isUsable, self.connection.transactionStatus != PQTRANS_IDLE else { return }
         do {
-            try await self.connection.command("ROLLBACK", limit: .seconds(5), isCancellable: false)
+            try await self.observer.observe("ROLLBACK", as: .rollback) { () async throws(DatabaseError) in
+                _ = try await self.connection.command("ROLLBACK", limit: .seconds(5), isCancellable: false)
+            }
         } catch {
             // The server undoes it when the connection is gone.
             self.connection.close()
@@ -84,19 +95,19 @@ final class PostgresTransaction: Transaction {
     // MARK: - Statements
 
     func execute(_ statement: Statement) async throws(DatabaseError) -> Int {
-        try await self.step { () async throws(DatabaseError) in
+        try await self.step(statement.sql) { () async throws(DatabaseError) in
             try await self.connection.run(statement, limit: self.limit).changedRowCount
         }
     }
 
     func query(_ statement: Statement) async throws(DatabaseError) -> [Row] {
-        try await self.step { () async throws(DatabaseError) in
+        try await self.step(statement.sql) { () async throws(DatabaseError) in
             try await self.connection.query(statement, limit: self.limit)
         }
     }
 
     func executeAll(_ statements: [Statement]) async throws(DatabaseError) -> [Int] {
-        try await self.step { () async throws(DatabaseError) in
+        try await self.step(statements.first?.sql ?? "", count: statements.count) { () async throws(DatabaseError) in
             try await self.connection.runAll(statements).map(\.changedRowCount)
         }
     }
@@ -104,7 +115,7 @@ final class PostgresTransaction: Transaction {
     func copy(
         into table: String, columns: [String], rows: some Sequence<[SQLValue]> & Sendable
     ) async throws(DatabaseError) -> Int {
-        try await self.step { () async throws(DatabaseError) in
+        try await self.step("COPY \(table.quotedAsIdentifier)", as: .copy) { () async throws(DatabaseError) in
             try await self.connection.copy(into: table, columns: columns, rows: rows)
         }
     }
@@ -117,26 +128,28 @@ final class PostgresTransaction: Transaction {
             Statement(prefix: "DECLARE \(name) NO SCROLL CURSOR FOR ", statement))
         let size = BatchSize(bytes: Self.batchBytes)
         var rows = RowStream {
-            try await self.step { () async throws(DatabaseError) in
+            try await self.step(statement.sql) { () async throws(DatabaseError) in
                 let result = try await self.connection.fetch(size.rows, from: name)
                 size.saw(result)
                 return try result.rows(database: self.connection.name)
             }
         }
         let result = try await body(&rows)
-        _ = try await self.step { () async throws(DatabaseError) in try await self.connection.command("CLOSE \(name)") }
+        _ = try await self.step("CLOSE", as: .other) { () async throws(DatabaseError) in
+            try await self.connection.command("CLOSE \(name)")
+        }
         return result
     }
 
     func savepoint<Result>(_ body: () async throws -> Result) async throws -> Result {
         let name = "medsavepoint\(self.nextName)"
-        _ = try await self.step { () async throws(DatabaseError) in
+        _ = try await self.step("SAVEPOINT", as: .other) { () async throws(DatabaseError) in
             try await self.connection.command("SAVEPOINT \(name)")
         }
         do {
             let result = try await body()
             try Task.checkCancellation()
-            _ = try await self.step { () async throws(DatabaseError) in
+            _ = try await self.step("RELEASE", as: .other) { () async throws(DatabaseError) in
                 try await self.connection.command("RELEASE \(name)")
             }
             return result
@@ -159,10 +172,13 @@ final class PostgresTransaction: Transaction {
     // MARK: - Guards
 
     private func step<Value>(
+        _ sql: String, as operation: SQLOperation? = nil, count: Int = 1,
         _ body: () async throws(DatabaseError) -> Value
     ) async throws(DatabaseError) -> Value {
         try self.requireRunning()
-        let value = try await self.access(body)
+        let value = try await self.observer.observe(sql, as: operation, count: count) {
+            () async throws(DatabaseError) in try await self.access(body)
+        }
         try self.requireRunning()
         return value
     }

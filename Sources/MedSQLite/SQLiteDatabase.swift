@@ -50,6 +50,7 @@ public final class SQLiteDatabase: MedStorage.Database {
     private let hub = NotificationHub()
     private let polling = Mutex<Task<Void, Never>?>(nil)
     private let pollInterval: Duration
+    private let observer: (any DatabaseObserver)?
     let healthPatience = Patience(limit: .milliseconds(250))
     /// Where opening and closing block.
     private let queue = DispatchQueue(label: "MedSQLite")
@@ -67,6 +68,7 @@ public final class SQLiteDatabase: MedStorage.Database {
     ///   - busyTimeout: How long a transaction waits for a lock that another process holds.
     ///   - startTimeout: How long ``open()`` and ``migrate()`` wait for one; short, since they are tried again.
     ///   - pollInterval: How often those who listen for notifications are told that another process may have written.
+    ///   - observer: Hears of the statements.
     ///   - logger: Hears when a file is created, when accesses begin to fail and when writes work again.
     public init(
         path: String,
@@ -75,6 +77,7 @@ public final class SQLiteDatabase: MedStorage.Database {
         busyTimeout: Duration = .seconds(5),
         startTimeout: Duration = .seconds(1),
         pollInterval: Duration = .seconds(5),
+        observer: (any DatabaseObserver)? = nil,
         logger: Logger
     ) {
         // Absolute, so that no later change of directory moves it and no name means anything special to SQLite.
@@ -86,6 +89,7 @@ public final class SQLiteDatabase: MedStorage.Database {
         self.startTimeout = startTimeout
         self.patience = Patience(limit: startTimeout)
         self.pollInterval = pollInterval
+        self.observer = observer
         self.logger = logger
     }
 
@@ -245,7 +249,8 @@ public final class SQLiteDatabase: MedStorage.Database {
             writer: connections.pool,
             identity: connections.claim.identity,
             turn: turn,
-            isReadOnly: options.isReadOnly
+            isReadOnly: options.isReadOnly,
+            observer: self.observer
         ) { self.note($0, write: true) }
         try await self.begin(transaction)
         let value: Value
@@ -292,11 +297,17 @@ public final class SQLiteDatabase: MedStorage.Database {
     public func query(_ statement: MedStorage.Statement) async throws -> [MedStorage.Row] {
         let connections = try self.connections()
         do {
-            return try await connections.pool.unsafeRead { [path] db in try db.rows(statement, path: path) }
-        } catch let error as CancellationError {
-            throw error
+            return try await self.observer.observe(statement.sql) { [path] () async throws(MedStorage.DatabaseError) in
+                do {
+                    return try await connections.pool.unsafeRead { db in try db.rows(statement, path: path) }
+                } catch is CancellationError {
+                    throw DatabaseError(code: .cancelled, description: "A query of database '\(path)' was cancelled.")
+                } catch {
+                    throw DatabaseError(error, path: path)
+                }
+            }
         } catch {
-            let error = DatabaseError(error, path: self.path)
+            if error.code == .cancelled, Task.isCancelled { throw CancellationError() }
             self.note(error, write: false)
             throw error
         }
@@ -312,12 +323,19 @@ public final class SQLiteDatabase: MedStorage.Database {
         }.mapError { DatabaseError($0, path: self.path) }.get()
         let cursor = StatementCursor(statement)
         var rows = RowStream { [path] in
-            do {
-                return try await snapshot.read { db in try cursor.next(db, path: path) }
-            } catch let error as CancellationError {
-                throw error
+            do throws(MedStorage.DatabaseError) {
+                return try await self.observer.observe(statement.sql) { () async throws(MedStorage.DatabaseError) in
+                    do {
+                        return try await snapshot.read { db in try cursor.next(db, path: path) }
+                    } catch is CancellationError {
+                        throw DatabaseError(
+                            code: .cancelled, description: "A query of database '\(path)' was cancelled.")
+                    } catch {
+                        throw DatabaseError(error, path: path)
+                    }
+                }
             } catch {
-                let error = DatabaseError(error, path: path)
+                if error.code == .cancelled, Task.isCancelled { throw CancellationError() }
                 self.note(error, write: false)
                 throw error
             }

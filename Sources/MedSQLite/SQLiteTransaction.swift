@@ -15,6 +15,7 @@ final class SQLiteTransaction: Transaction {
     private let identity: FileIdentity
     private let turn: WriterQueue.Turn
     private let isReadOnly: Bool
+    private let observer: (any DatabaseObserver)?
     private let failed: @Sendable (DatabaseError) -> Void
     private let isOver = Atomic(false)
     private let savepoints = Atomic(0)
@@ -27,6 +28,7 @@ final class SQLiteTransaction: Transaction {
         identity: FileIdentity,
         turn: WriterQueue.Turn,
         isReadOnly: Bool,
+        observer: (any DatabaseObserver)?,
         failed: @escaping @Sendable (DatabaseError) -> Void
     ) {
         self.path = path
@@ -34,19 +36,20 @@ final class SQLiteTransaction: Transaction {
         self.identity = identity
         self.turn = turn
         self.isReadOnly = isReadOnly
+        self.observer = observer
         self.failed = failed
     }
 
     func execute(_ statement: Statement) async throws(DatabaseError) -> Int {
-        try await self.step { db, path in try db.run(statement, path: path) }
+        try await self.step(statement.sql) { db, path in try db.run(statement, path: path) }
     }
 
     func query(_ statement: Statement) async throws(DatabaseError) -> [Row] {
-        try await self.step { db, path in try db.rows(statement, path: path) }
+        try await self.step(statement.sql) { db, path in try db.rows(statement, path: path) }
     }
 
     func executeAll(_ statements: [Statement]) async throws(DatabaseError) -> [Int] {
-        try await self.step { db, path in
+        try await self.step(statements.first?.sql ?? "", count: statements.count) { db, path in
             var counts: [Int] = []
             counts.reserveCapacity(statements.count)
             var last: (sql: String, run: ([SQLValue]) throws -> Int)?
@@ -64,7 +67,7 @@ final class SQLiteTransaction: Transaction {
         let names = columns.map(\.quotedDatabaseIdentifier).joined(separator: ", ")
         let places = (1...max(columns.count, 1)).map { "$\($0)" }.joined(separator: ", ")
         let sql = "INSERT INTO \(table.quotedDatabaseIdentifier) (\(names)) VALUES (\(places))"
-        return try await self.step { db, path in
+        return try await self.step(sql, as: .copy) { db, path in
             var count = 0
             let run = try db.runner(sql, path: path)
             for row in rows {
@@ -83,28 +86,32 @@ final class SQLiteTransaction: Transaction {
         _ statement: Statement, _ body: (inout RowStream) async throws -> Result
     ) async throws -> Result {
         let cursor = StatementCursor(statement)
-        var rows = RowStream { try await self.step { db, path in try cursor.next(db, path: path) } }
+        var rows = RowStream {
+            try await self.step(statement.sql) { db, path in try cursor.next(db, path: path) }
+        }
         do {
             let result = try await body(&rows)
-            try await self.access { _ in cursor.close() }
+            try await self.unobserved { _ in cursor.close() }
             return result
         } catch {
-            try? await self.access { _ in cursor.close() }
+            try? await self.unobserved { _ in cursor.close() }
             throw error
         }
     }
 
     func savepoint<Result>(_ body: () async throws -> Result) async throws -> Result {
         let name = "med\(self.savepoints.add(1, ordering: .relaxed).newValue)"
-        try await self.step { db, _ in try db.execute(sql: "SAVEPOINT \(name)") }
+        try await self.step("SAVEPOINT", as: .other) { db, _ in try db.execute(sql: "SAVEPOINT \(name)") }
         do {
             let result = try await body()
             try Task.checkCancellation()
-            try await self.step { db, _ in try db.execute(sql: "RELEASE \(name)") }
+            try await self.step("RELEASE", as: .other) { db, _ in try db.execute(sql: "RELEASE \(name)") }
             return result
         } catch {
             // If this fails, so does whatever comes after it.
-            try? await self.step { db, _ in try db.execute(sql: "ROLLBACK TO \(name); RELEASE \(name)") }
+            try? await self.step("ROLLBACK TO", as: .other) { db, _ in
+                try db.execute(sql: "ROLLBACK TO \(name); RELEASE \(name)")
+            }
             throw error
         }
     }
@@ -118,7 +125,7 @@ final class SQLiteTransaction: Transaction {
     var notifications: [(channel: String, payload: String)] { self.sent.withLock { $0 } }
 
     func begin() async throws(DatabaseError) {
-        try await self.access { db in
+        try await self.access("BEGIN", as: .begin) { db in
             // Nothing should be open here; but if an earlier ROLLBACK failed, this transaction must not become part of that one.
             try db.rollback()
             try self.identity.require(at: self.path)
@@ -134,7 +141,7 @@ final class SQLiteTransaction: Transaction {
 
     /// Ends the transaction with its work done, or throws with nothing done.
     func commit() async throws(DatabaseError) {
-        try await self.access { db in
+        try await self.access("COMMIT", as: .commit) { db in
             // Abandoned, the connection may be in the transaction of somebody else by now.
             if self.isOver.exchange(true, ordering: .relaxed) { throw self.ended }
             try self.allowWriting(db)
@@ -152,7 +159,7 @@ final class SQLiteTransaction: Transaction {
 
     /// Ends the transaction with nothing done.
     func rollback() async {
-        try? await self.access { db in
+        try? await self.access("ROLLBACK", as: .rollback) { db in
             if !self.isOver.exchange(true, ordering: .relaxed) {
                 try self.allowWriting(db)
                 try db.rollback()
@@ -172,9 +179,10 @@ final class SQLiteTransaction: Transaction {
     }
 
     private func step<Value: Sendable>(
+        _ sql: String, as operation: SQLOperation? = nil, count: Int = 1,
         _ body: @escaping @Sendable (GRDB.Database, String) throws -> Value
     ) async throws(DatabaseError) -> Value {
-        try await self.access { db in
+        try await self.access(sql, as: operation, count: count) { db in
             if self.isOver.load(ordering: .relaxed) { throw self.ended }
             try self.requireOpen(db)
             let result = try body(db, self.path)
@@ -198,6 +206,15 @@ final class SQLiteTransaction: Transaction {
     }
 
     private func access<Value: Sendable>(
+        _ sql: String, as operation: SQLOperation? = nil, count: Int = 1,
+        _ body: @escaping @Sendable (GRDB.Database) throws -> Value
+    ) async throws(DatabaseError) -> Value {
+        try await self.observer.observe(sql, as: operation, count: count) { () async throws(DatabaseError) in
+            try await self.unobserved(body)
+        }
+    }
+
+    private func unobserved<Value: Sendable>(
         _ body: @escaping @Sendable (GRDB.Database) throws -> Value
     ) async throws(DatabaseError) -> Value {
         do {

@@ -30,6 +30,14 @@ import Testing
         }
     }
 
+    @Test func `an observer hears of every statement, and not of its values`() async throws {
+        let observer = RecordingObserver()
+        try await withDatabase(observer: observer) { database in
+            let records = try await observer.exercise(database)
+            #expect(records == RecordingObserver.exercise)
+        }
+    }
+
     @Test func `a cancelled statement ends at once, and its connection is used again`() async throws {
         try await withDatabase(configuration: PoolConfiguration(maximum: 1, acquireTimeout: .seconds(60))) { database in
             let process: Int = try await database.transaction {

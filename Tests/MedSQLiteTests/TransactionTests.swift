@@ -4,6 +4,7 @@
 import Foundation
 import MedSQLite
 import MedStorage
+import MedTesting
 import Testing
 
 @Suite struct TransactionTests {
@@ -28,6 +29,16 @@ import Testing
                     .text("c"), .text("b"),
                 ])
         }
+    }
+
+    @Test func `an observer hears of every statement, and not of its values`() async throws {
+        let observer = RecordingObserver()
+        let database = makeDatabase(self.path, observer: observer)
+        try await database.open()
+        try await database.migrate()
+        let records = try await observer.exercise(database)
+        #expect(records == RecordingObserver.exercise)
+        await database.close()
     }
 
     @Test func `values of every type come back as they went in`() async throws {

@@ -75,7 +75,8 @@ func makeDatabase(
     direct: String? = nil,
     migrations: MigrationPlan = .medBuilder,
     configuration: PoolConfiguration = PoolConfiguration(acquireTimeout: .seconds(60)),
-    limits: PostgresLimits = PostgresLimits(connect: .seconds(30))
+    limits: PostgresLimits = PostgresLimits(connect: .seconds(30)),
+    observer: (any DatabaseObserver)? = nil
 ) throws -> PostgresDatabase {
     PostgresDatabase(
         location: try #require(PostgresLocation(url: url)),
@@ -83,6 +84,7 @@ func makeDatabase(
         migrations: migrations,
         configuration: configuration,
         limits: limits,
+        observer: observer,
         logger: quiet
     )
 }
@@ -94,11 +96,13 @@ func withDatabase<Value>(
     migrations: MigrationPlan = .medBuilder,
     configuration: PoolConfiguration = PoolConfiguration(acquireTimeout: .seconds(60)),
     limits: PostgresLimits = PostgresLimits(connect: .seconds(30)),
+    observer: (any DatabaseObserver)? = nil,
     _ body: (PostgresDatabase) async throws -> Value
 ) async throws -> Value {
     let url = if let url { url } else { try await SharedServer.shared.createDatabase() }
     let database = try makeDatabase(
-        url, direct: direct, migrations: migrations, configuration: configuration, limits: limits)
+        url, direct: direct, migrations: migrations, configuration: configuration, limits: limits,
+        observer: observer)
     do {
         try await database.open()
         try await database.migrate()

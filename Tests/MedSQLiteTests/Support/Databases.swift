@@ -12,7 +12,8 @@ func makeDatabase(
     migrations: MigrationPlan = .medBuilder,
     createParentFolders: Bool = false,
     busyTimeout: Duration = .milliseconds(50),
-    startTimeout: Duration = .milliseconds(50)
+    startTimeout: Duration = .milliseconds(50),
+    observer: (any DatabaseObserver)? = nil
 ) -> SQLiteDatabase {
     SQLiteDatabase(
         path: path,
@@ -20,6 +21,7 @@ func makeDatabase(
         migrations: migrations,
         busyTimeout: busyTimeout,
         startTimeout: startTimeout,
+        observer: observer,
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     )
 }
