@@ -43,7 +43,8 @@ public final class Application: Sendable {
     ///     itself begins a shutdown.
     ///   - version: of the program, for the status page.
     ///   - startedAt: when the process started, for `uptime`.
-    ///   - logger: for everything that is not about one request.
+    ///   - accessLogger: gets a line for every request that is not a probe.
+    ///   - logger: for everything else.
     public init(
         settings: Settings,
         key: PHIKey?,
@@ -55,6 +56,7 @@ public final class Application: Sendable {
         services: [any Service] = [],
         version: String? = nil,
         startedAt: SuspendingClock.Instant = .now,
+        accessLogger: Logger? = nil,
         logger: Logger
     ) {
         let database = AccountedDatabase(base: database, lifecycle: lifecycle)
@@ -107,6 +109,7 @@ public final class Application: Sendable {
                 logger: logger,
                 limits: ConnectionLimits(settings.http),
                 access: settings.access,
+                telemetry: RequestTelemetry(access: accessLogger),
                 respond: { await responder.respond(to: $0, on: $1, route: $2) }
             ),
             stalls: stalls

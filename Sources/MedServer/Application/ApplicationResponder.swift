@@ -23,30 +23,17 @@ struct ApplicationResponder: Sendable {
     let logger: Logger
 
     @Sendable func respond(to request: Request, on channel: any Channel, route: EndpointPath) async -> Response {
-        let began = ContinuousClock.now
         let context = ServerRequestContext(
             source: ServerRequestContext.Source(logger: self.logger, channel: channel, route: route)
         )
-        let response: Response
         do {
             let answer = try await self.router.respond(to: request, context: context)
             // The router answers for itself where there is no such route, and where a handler throws an `HTTPError`.
             let isBare = answer.status.code >= 400 && answer.body.contentLength == 0
-            response =
-                isBare ? Self.response(Failure(status: answer.status, code: Self.code(of: answer.status))) : answer
+            return isBare ? Self.response(Failure(status: answer.status, code: Self.code(of: answer.status))) : answer
         } catch {
-            response = self.answer(to: error, request: request, route: route)
+            return self.answer(to: error, request: request, route: route)
         }
-        self.logger.debug(
-            "Request answered",
-            metadata: [
-                "http.request.method": "\(request.method.rawValue)",
-                "http.route": "\(route.pattern)",
-                "http.response.status_code": "\(response.status.code)",
-                "event.duration": "\(Int((ContinuousClock.now - began) / .nanoseconds(1)))",
-            ]
-        )
-        return response
     }
 
     private func answer(to error: any Error, request: Request, route: EndpointPath) -> Response {

@@ -23,6 +23,17 @@ struct Endpoint: Sendable {
 }
 
 extension ProbeRequest.Probe {
+    /// The route's pattern, as in metrics.
+    var pattern: String {
+        switch self {
+        case .live: "/live"
+        case .ready: "/ready"
+        case .health(group: nil): "/health"
+        case .health: "/health/{group}"
+        case .status: "/status"
+        }
+    }
+
     /// Whether it says more than yes or no.
     var isDetailed: Bool {
         switch self {

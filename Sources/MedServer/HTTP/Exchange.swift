@@ -28,6 +28,8 @@ final class Exchange: Work, @unchecked Sendable {
     }
 
     let workID = WorkID()
+    /// When its head was there.
+    let began = NIODeadline.now()
     let kind: Kind
     let method: HTTPMethod
     let version: HTTPVersion
@@ -41,6 +43,15 @@ final class Exchange: Work, @unchecked Sendable {
     private(set) var bodySize = 0
     /// How fast its body must come; nil if it has none.
     var pace: BodyPace?
+    /// The name of the request, which the answer tells; probes have none.
+    let requestID: String?
+    /// The status that was sent; 0 until then.
+    var status = 0
+    /// How much of the body of the answer was written, in bytes.
+    var sentSize = 0
+    /// Whether it was ended from here although the client was still there.
+    var isCutOff = false
+    private var isReported = false
     /// The event loop of its connection.
     var eventLoop: any EventLoop { self.carrier.channel.eventLoop }
     /// The pattern of the route, known after routing.
@@ -62,6 +73,7 @@ final class Exchange: Work, @unchecked Sendable {
         carrier: any ExchangeCarrier,
         method: HTTPMethod,
         version: HTTPVersion,
+        headers: HTTPHeaders? = nil,
         keepAlive: Bool = true,
         hasBody: Bool = false,
         expectsContinue: Bool = false,
@@ -75,7 +87,45 @@ final class Exchange: Work, @unchecked Sendable {
         self.expectsContinue = expectsContinue
         self.body = body
         self.carrier = carrier
+        self.requestID =
+            if case .probe = kind { nil } else { carrier.shared.telemetry.requestIDs.id(for: headers) }
     }
+
+    /// The pattern of what was asked for.
+    var pattern: String {
+        switch self.kind {
+        case .probe(let probe): probe.probe.pattern
+        case .refusal: "unmatched"
+        case .application: self.route.pattern
+        }
+    }
+
+    /// The head of the answer is written: what it says, and by which name the request is known.
+    func begin(_ status: HTTPResponseStatus, headers: inout HTTPHeaders) {
+        self.status = Int(status.code)
+        if let requestID { headers.replaceOrAdd(name: RequestIDSource.field, value: requestID) }
+    }
+
+    /// Tells that it has ended, whether the client has the answer or not. Only the first call counts.
+    func report(delivered: Bool) {
+        guard !self.isReported else { return }
+        self.isReported = true
+        let status = self.status == 0 ? 500 : self.status
+        self.carrier.shared.telemetry.ended(
+            RequestOutcome(
+                method: self.method,
+                route: self.pattern,
+                status: delivered || self.isCutOff ? status : RequestOutcome.clientLeft,
+                duration: .now() - self.began,
+                requestBytes: self.bodySize,
+                responseBytes: self.sentSize,
+                requestID: self.requestID,
+                isProbe: self.isProbe
+            )
+        )
+    }
+
+    private var isProbe: Bool { if case .probe = self.kind { true } else { false } }
 
     /// A part of its body came.
     func receive(_ bytes: ByteBuffer, limit: Int) {

@@ -16,6 +16,8 @@ struct ServerShared: Sendable {
     var limits: ConnectionLimits
     /// Whom the server believes, and whom it shows how it is.
     var access: Settings.Access
+    /// Hears of every request that has ended.
+    var telemetry: RequestTelemetry
     var respond: @Sendable (Request, any Channel, EndpointPath) async -> Response
     let date = DateHeader()
 }

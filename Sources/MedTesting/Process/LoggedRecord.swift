@@ -15,6 +15,8 @@ package struct LoggedRecord: Sendable, CustomStringConvertible {
 
     /// The fixed phrase of the record.
     package var message: String { self.json?["message"]?.string ?? "" }
+    /// A field, as text; nil if it is not there.
+    package func field(_ name: String) -> String? { self.json?.value(at: name)?.string }
     /// How bad it is.
     package var level: String { self.json?.value(at: "log.level")?.string ?? "" }
 

@@ -79,6 +79,7 @@ struct Serve: AsyncParsableCommand {
             lifecycle: lifecycle,
             version: Version.current,
             startedAt: startedAt,
+            accessLogger: Logger(label: "medbuilder.access"),
             logger: logger
         )
         do throws(PortError) {

@@ -128,6 +128,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
         for exchange in self.exchanges {
             if !exchange.isRequestComplete { exchange.body?.fail(RequestBodyIncomplete()) }
             exchange.cancelTask()
+            exchange.report(delivered: false)
             if exchange.isWork, exchange.task == nil { self.shared.lifecycle.work.end(exchange) }
         }
         self.exchanges.removeAll()
@@ -323,6 +324,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
                 carrier: self,
                 method: head.method,
                 version: head.version,
+                headers: head.headers,
                 keepAlive: keepAlive,
                 hasBody: hasBody,
                 expectsContinue: expectsContinue,
@@ -341,6 +343,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
             carrier: self,
             method: head?.method ?? .GET,
             version: head?.version ?? .http1_1,
+            headers: head?.headers,
             keepAlive: false
         )
         self.connection.isBusy()
@@ -409,6 +412,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
             if exchange.response == .none {
                 connection.answerLost(exchange)
             } else {
+                exchange.isCutOff = true
                 context.close(promise: nil)
                 done()
             }
@@ -425,13 +429,17 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
             headers.add(name: "Content-Length", value: String(body.readableBytes))
         }
         self.writeHead(status: status, headers: headers, of: exchange, closes: closes)
-        if exchange.method != .HEAD, body.readableBytes > 0 { self.write(.body(.byteBuffer(body))) }
+        if exchange.method != .HEAD, body.readableBytes > 0 {
+            exchange.sentSize += body.readableBytes
+            self.write(.body(.byteBuffer(body)))
+        }
         self.writeEnd(of: exchange, closes: closes)
     }
 
     private func writeHead(status: HTTPResponseStatus, headers: HTTPHeaders, of exchange: Exchange, closes: Bool) {
         var headers = headers
         headers.replaceOrAdd(name: "Date", value: self.shared.date.value)
+        exchange.begin(status, headers: &headers)
         if closes {
             headers.replaceOrAdd(name: "Connection", value: "close")
         } else if exchange.version == .http1_0 {
@@ -444,7 +452,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
     private func writeEnd(of exchange: Exchange, closes: Bool) {
         exchange.response = .ended
         self.exchanges.removeFirst()
-        guard let context = self.context else { return }
+        guard let context = self.context else { return exchange.report(delivered: false) }
         let promise = context.eventLoop.makePromise(of: Void.self)
         self.unflushedAnswers += 1
         self.untaken.began(now: .now())
@@ -453,7 +461,8 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
             if !exchange.isWork { self.shared.lifecycle.work.begin(exchange) }
             self.earlyAnswered = exchange
         }
-        promise.futureResult.whenComplete { _ in
+        promise.futureResult.whenComplete { result in
+            exchange.report(delivered: (try? result.get()) != nil)
             self.unflushedAnswers -= 1
             self.untaken.ended(now: .now())
             if exchange.isWork, exchange.isRequestComplete { self.shared.lifecycle.work.end(exchange) }
@@ -517,6 +526,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
         self.reading = .nothing
         for exchange in self.exchanges {
             exchange.body?.fail(RequestBodyIncomplete())
+            exchange.report(delivered: false)
             if exchange.isWork { self.shared.lifecycle.work.end(exchange) }
         }
         self.exchanges.removeAll()
@@ -546,6 +556,8 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
         self.onLoop { connection in
             guard !exchange.isLost, exchange.response != .ended else { return }
             connection.shared.lifecycle.work.end(exchange)
+            // If the connection is gone already, it was the client who left.
+            exchange.isCutOff = true
             connection.context?.close(promise: nil)
         }
     }
@@ -569,6 +581,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
             let promise = context.eventLoop.makePromise(of: Void.self)
             self.untaken.began(now: .now())
             promise.futureResult.assumeIsolated().whenComplete { _ in self.untaken.ended(now: .now()) }
+            exchange.sentSize += bytes.readableBytes
             context.writeAndFlush(self.wrapOutboundOut(.body(.byteBuffer(bytes))), promise: promise)
             self.armForAnswer()
             return promise.futureResult

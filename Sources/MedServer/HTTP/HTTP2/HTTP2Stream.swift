@@ -59,6 +59,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         guard let exchange = self.exchange, exchange.response != .ended else { return }
         if !exchange.isRequestComplete { exchange.body?.fail(RequestBodyIncomplete()) }
         exchange.cancelTask()
+        exchange.report(delivered: false)
         if exchange.isWork, exchange.task == nil { self.shared.lifecycle.work.end(exchange) }
     }
 
@@ -111,18 +112,24 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         case .probe(let route):
             return Exchange(kind: .probe(route), carrier: self, method: head.method, version: .http2)
         case .refusal(let refusal):
-            return Exchange(kind: .refusal(refusal), carrier: self, method: head.method, version: .http2)
+            return self.refused(refusal, head)
         case .application(let expectsContinue):
             let exchange = Exchange(
                 kind: .application(head, nil),
                 carrier: self,
                 method: head.method,
                 version: .http2,
+                headers: head.headers,
                 expectsContinue: expectsContinue
             )
             if self.shared.lifecycle.work.admit(exchange) { return exchange }
-            return Exchange(kind: .refusal(.shuttingDown), carrier: self, method: head.method, version: .http2)
+            return self.refused(.shuttingDown, head)
         }
+    }
+
+    private func refused(_ refusal: Refusal, _ head: HTTPRequestHead) -> Exchange {
+        Exchange(
+            kind: .refusal(refusal), carrier: self, method: head.method, version: .http2, headers: head.headers)
     }
 
     private func received(_ bytes: ByteBuffer) {
@@ -181,6 +188,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
             if exchange.response == .none {
                 stream.answerLost(exchange)
             } else {
+                exchange.isCutOff = true
                 context.close(promise: nil)
                 done()
             }
@@ -199,23 +207,31 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         if !headers.contains(name: "content-length") {
             headers.add(name: "Content-Length", value: String(body.readableBytes))
         }
-        self.writeHead(status: status, headers: headers)
-        if exchange.method != .HEAD, body.readableBytes > 0 { self.write(.body(.byteBuffer(body))) }
+        self.writeHead(status: status, headers: headers, of: exchange)
+        if exchange.method != .HEAD, body.readableBytes > 0 {
+            exchange.sentSize += body.readableBytes
+            self.write(.body(.byteBuffer(body)))
+        }
         self.writeEnd(of: exchange)
     }
 
-    private func writeHead(status: HTTPResponseStatus, headers: HTTPHeaders) {
+    private func writeHead(status: HTTPResponseStatus, headers: HTTPHeaders, of exchange: Exchange) {
         var headers = headers
         headers.replaceOrAdd(name: "Date", value: self.shared.date.value)
+        exchange.begin(status, headers: &headers)
         self.write(.head(HTTPResponseHead(version: .http2, status: status, headers: headers)))
     }
 
     private func writeEnd(of exchange: Exchange) {
         exchange.response = .ended
-        guard let context = self.context else { return self.shared.lifecycle.work.end(exchange) }
+        guard let context = self.context else {
+            exchange.report(delivered: false)
+            return self.shared.lifecycle.work.end(exchange)
+        }
         let promise = context.eventLoop.makePromise(of: Void.self)
         self.watch(promise.futureResult)
-        promise.futureResult.assumeIsolated().whenComplete { _ in
+        promise.futureResult.assumeIsolated().whenComplete { result in
+            exchange.report(delivered: (try? result.get()) != nil)
             if exchange.isWork { self.shared.lifecycle.work.end(exchange) }
             if !exchange.isRequestComplete { self.endRequest() }
         }
@@ -259,6 +275,8 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         self.onLoop { stream in
             guard !exchange.isLost, exchange.response != .ended else { return }
             stream.shared.lifecycle.work.end(exchange)
+            // If the stream is gone already, it was the client who left.
+            exchange.isCutOff = true
             stream.context?.close(promise: nil)
         }
     }
@@ -267,7 +285,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         self.channel.eventLoop.flatSubmit {
             guard let context = self.context, !exchange.isLost else { return self.gone }
             exchange.response = .streaming
-            self.writeHead(status: head.status, headers: head.headers)
+            self.writeHead(status: head.status, headers: head.headers, of: exchange)
             context.flush()
             return context.eventLoop.makeSucceededVoidFuture()
         }
@@ -278,6 +296,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
             guard let context = self.context, !exchange.isLost else { return self.gone }
             let promise = context.eventLoop.makePromise(of: Void.self)
             self.watch(promise.futureResult)
+            exchange.sentSize += bytes.readableBytes
             context.writeAndFlush(self.wrapOutboundOut(.body(.byteBuffer(bytes))), promise: promise)
             self.armForAnswer()
             return promise.futureResult

@@ -1,0 +1,35 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import NIOCore
+import NIOHTTP1
+
+/// What becomes of a request that has ended: a line of the access log, unless it was a probe.
+///
+/// The line has the route's pattern and never the path, and neither query nor address: those can be PHI (45 CFR 164.514(b)(2)).
+struct RequestTelemetry: Sendable {
+    let requestIDs = RequestIDSource()
+    /// Where the access log goes; nil for nowhere.
+    var access: Logger?
+
+    /// Called on the event loop of the connection.
+    func ended(_ outcome: RequestOutcome) {
+        if !outcome.isProbe { self.log(outcome) }
+    }
+
+    private func log(_ outcome: RequestOutcome) {
+        guard let access, access.logLevel <= .info else { return }
+        var metadata: Logger.Metadata = [
+            "event.dataset": "medbuilder.access",
+            "event.duration": .stringConvertible(outcome.duration.nanoseconds),
+            "http.request.method": .string(outcome.methodLabel),
+            "http.response.status_code": .stringConvertible(outcome.status),
+            "http.route": .string(outcome.route),
+            "http.response.body.bytes": .stringConvertible(outcome.responseBytes),
+        ]
+        if outcome.requestBytes > 0 { metadata["http.request.body.bytes"] = .stringConvertible(outcome.requestBytes) }
+        if let id = outcome.requestID { metadata["http.request.id"] = .string(id) }
+        access.info("Request answered", metadata: metadata)
+    }
+}
