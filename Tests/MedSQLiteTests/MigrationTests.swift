@@ -16,6 +16,9 @@ import Testing
 
     private static let first = MigrationPlan.medBuilder.migrations[0]
 
+    /// The schema before the second step.
+    private static func old() throws -> MigrationPlan { try MigrationPlan([self.first]) }
+
     private static func plan(second: [String], minCompatible: Int? = nil) throws -> MigrationPlan {
         try MigrationPlan([
             self.first,
@@ -24,7 +27,7 @@ import Testing
     }
 
     @Test func `a migration is applied once and remembered`() async throws {
-        let database = makeDatabase(self.path)
+        let database = makeDatabase(self.path, migrations: try Self.old())
         try await database.open()
         #expect(await code { try await database.verifySchema() } == .olderSchema)
         #expect(await database.check().problem?.code == .olderSchema)
@@ -60,7 +63,7 @@ import Testing
         #expect(await database.startFailure()?.code == .invalidStatement)
         #expect(await database.check().status == .error)
         await database.close()
-        try await withDatabase(self.path) { database in
+        try await withDatabase(self.path, migrations: Self.old()) { database in
             try await database.insert("a")
             #expect(await code { _ = try await database.query("SELECT * FROM good") } == .invalidStatement)
         }
@@ -77,14 +80,14 @@ import Testing
         #expect(await failure?.code == .cancelled)
         #expect(await code { try await database.migrate() } == .cancelled)
         await database.close()
-        try await withDatabase(self.path) { try await $0.insert("a") }
+        try await withDatabase(self.path, migrations: Self.old()) { try await $0.insert("a") }
     }
 
     @Test func `an older program works beside a newer schema that is compatible with it`() async throws {
         try await withDatabase(self.path, migrations: Self.plan(second: ["CREATE TABLE good (x)"], minCompatible: 1)) {
             _ in
         }
-        try await withDatabase(self.path) { database in
+        try await withDatabase(self.path, migrations: Self.old()) { database in
             let report = try await database.migrate()
             #expect(report == MigrationReport(applied: 0, version: 2))
             #expect(await database.check().status == .connected)
@@ -93,7 +96,7 @@ import Testing
 
     @Test func `an older program refuses a newer schema that is not`() async throws {
         try await withDatabase(self.path, migrations: Self.plan(second: ["CREATE TABLE good (x)"])) { _ in }
-        let database = makeDatabase(self.path)
+        let database = makeDatabase(self.path, migrations: try Self.old())
         #expect(await database.startFailure()?.code == .newerSchema)
         #expect(await code { try await database.verifySchema() } == .newerSchema)
         let check = await database.check()
@@ -103,7 +106,7 @@ import Testing
     }
 
     @Test func `a changed migration and a gap are refused`() async throws {
-        try await withDatabase(self.path) { database in
+        try await withDatabase(self.path, migrations: Self.old()) { database in
             try await database.transaction { transaction in
                 try await transaction.execute("UPDATE medbuilder_migrations SET checksum = 'other'")
             }
@@ -118,10 +121,10 @@ import Testing
 
     @Test(.enabled(if: OtherProcess.isAvailable, "needs the sqlite3 shell"))
     func `a migration waits for a writer elsewhere, and a start without one does not`() async throws {
-        try await withDatabase(self.path) { _ in }
+        try await withDatabase(self.path, migrations: Self.old()) { _ in }
         let other = try OtherProcess(
             self.path, keeping: "INSERT INTO drill_rows (value) VALUES ('a'); BEGIN IMMEDIATE;")
-        try await withDatabase(self.path) { _ in }
+        try await withDatabase(self.path, migrations: Self.old()) { _ in }
         let newer = makeDatabase(self.path, migrations: try Self.plan(second: ["CREATE TABLE good (x)"]))
         #expect(await newer.startFailure()?.code == .locked)
         try other.end()

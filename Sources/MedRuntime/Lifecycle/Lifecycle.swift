@@ -71,7 +71,7 @@ public final class Lifecycle: Sendable {
     private let decidedCode = Atomic<Int32>(-1)
     let trapHandlers = Mutex<[TrapHandler]>([])
     let lastTrapHandlerID = Atomic<Int>(0)
-    private let began = Mutex<(receipt: ShutdownReceipt, at: SuspendingClock.Instant)?>(nil)
+    private let began = Mutex<(receipt: ShutdownReceipt, at: SuspendingClock.Instant, sawException: Bool)?>(nil)
 
     /// Starts the two threads; the phase is ``Phase/starting``.
     ///
@@ -120,6 +120,22 @@ public final class Lifecycle: Sendable {
         guard self.phase == .draining else { return }
         let count = self.unreadyAnswers.add(1, ordering: .relaxed).newValue
         if count == Self.unreadyAnswersNeeded { self.post(.unreadinessSeen) }
+    }
+
+    /// How the shutdown will have gone if the rest of it goes well; nil before it began.
+    public var receipt: ShutdownReceipt? {
+        guard let began = self.began.withLock({ $0 }) else { return nil }
+        return self.receipt(began, exitCode: began.sawException ? ExitCode.containedFailure : ExitCode.graceful)
+    }
+
+    private func receipt(
+        _ began: (receipt: ShutdownReceipt, at: SuspendingClock.Instant, sawException: Bool), exitCode: Int32
+    ) -> ShutdownReceipt {
+        var receipt = began.receipt
+        receipt.exitCode = exitCode
+        receipt.duration = began.at.duration(to: .now)
+        receipt.abandoned = self.work.count
+        return receipt
     }
 
     /// Calls `observer` on the conductor's thread whenever the phase changes. It must not block.
@@ -293,7 +309,7 @@ public final class Lifecycle: Sendable {
                     duration: .zero,
                     exitCode: ExitCode.forced
                 )
-                $0 = (receipt, .now)
+                $0 = (receipt, .now, !trigger.isSignal)
             }
             metadata["shutdown.in_flight"] = "\(count)"
             self.logger.log(
@@ -303,6 +319,7 @@ public final class Lifecycle: Sendable {
             )
             self.notifyObservers(of: .draining)
         case .note:
+            if !trigger.isSignal { self.began.withLock { $0?.sawException = true } }
             self.logger.warning("Already shutting down", metadata: metadata)
         case .exit:
             self.logger.error("Second signal, exiting at once", metadata: metadata)
@@ -364,11 +381,7 @@ public final class Lifecycle: Sendable {
             break
         }
         if let began = self.began.withLock({ $0 }) {
-            var receipt = began.receipt
-            receipt.exitCode = code
-            receipt.duration = began.at.duration(to: .now)
-            receipt.abandoned = self.work.count
-            self.lastWords(receipt)
+            self.lastWords(self.receipt(began, exitCode: code))
         }
         self.exitOnce(code)
     }

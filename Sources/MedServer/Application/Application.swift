@@ -27,6 +27,7 @@ public final class Application: Sendable {
     private let stalls: StallWatch
     private let progress: StartUpProgress
     private let services: [any Service]
+    private let book: ShutdownBook
     private let logger: Logger
 
     /// Creates a server; nothing is opened yet.
@@ -43,6 +44,9 @@ public final class Application: Sendable {
     ///     itself begins a shutdown.
     ///   - version: of the program, for the status page.
     ///   - startedAt: when the process started, for `uptime`.
+    ///   - instance: which process this is, in the records of shutdowns.
+    ///   - unrecorded: the shutdown of the last process here, if the database may not have it.
+    ///   - recorded: called when the database has the record of this process's shutdown.
     ///   - accessLogger: gets a line for every request that is not a probe.
     ///   - logger: for everything else.
     public init(
@@ -56,9 +60,13 @@ public final class Application: Sendable {
         services: [any Service] = [],
         version: String? = nil,
         startedAt: SuspendingClock.Instant = .now,
+        instance: String = "0",
+        unrecorded: ShutdownRecord? = nil,
+        recorded: @escaping @Sendable () -> Void = {},
         accessLogger: Logger? = nil,
         logger: Logger
     ) {
+        let base = database
         let database = AccountedDatabase(base: database, lifecycle: lifecycle)
         var builtIn: [HealthCheck] = [
             .database(database),
@@ -124,6 +132,9 @@ public final class Application: Sendable {
             server.entered(phase)
             probes.logChanges()
         }
+        self.book = ShutdownBook(
+            database: base, engine: engine, lifecycle: lifecycle, instance: instance, unrecorded: unrecorded,
+            recorded: recorded, logger: logger)
         self.settings = settings
         self.database = database
         self.lifecycle = lifecycle
@@ -176,10 +187,11 @@ public final class Application: Sendable {
         // Registered before anything is opened; the last registered is done first.
         self.lifecycle.onCleanUp("connections") { await self.server.settle() }
         self.lifecycle.onCleanUp("database") { await self.database.close() }
+        self.lifecycle.onCleanUp("receipt") { await self.book.close() }
         if self.settings.drill.cleanUp > .zero {
             self.lifecycle.onCleanUp("drill") { try? await Task.sleep(for: self.settings.drill.cleanUp) }
         }
-        await self.lifecycle.runUntilCleanedUp([self.health, startUp] + self.services)
+        await self.lifecycle.runUntilCleanedUp([self.health, startUp, self.book] + self.services)
     }
 }
 

@@ -16,6 +16,31 @@ extension MigrationPlan {
                 )
                 """
             ]
-        )
+        ),
+        Migration(
+            version: 2,
+            name: "shutdown receipts",
+            sqlite: [
+                """
+                CREATE TABLE shutdown_receipts (
+                    instance TEXT PRIMARY KEY, ended_at TEXT NOT NULL, trigger TEXT NOT NULL, outcome TEXT NOT NULL,
+                    exit_code INTEGER NOT NULL, in_flight INTEGER NOT NULL, cancelled INTEGER NOT NULL,
+                    abandoned INTEGER NOT NULL, seconds REAL NOT NULL
+                )
+                """,
+                "CREATE INDEX shutdown_receipts_by_time ON shutdown_receipts (ended_at)",
+            ],
+            postgres: [
+                """
+                CREATE TABLE shutdown_receipts (
+                    instance TEXT PRIMARY KEY, ended_at TIMESTAMPTZ NOT NULL, trigger TEXT NOT NULL, outcome TEXT NOT NULL,
+                    exit_code INTEGER NOT NULL, in_flight INTEGER NOT NULL, cancelled INTEGER NOT NULL,
+                    abandoned INTEGER NOT NULL, seconds DOUBLE PRECISION NOT NULL
+                )
+                """,
+                "CREATE INDEX shutdown_receipts_by_time ON shutdown_receipts (ended_at)",
+            ],
+            minCompatible: 1
+        ),
     ])
 }

@@ -45,18 +45,21 @@ struct Serve: AsyncParsableCommand {
         if let tls { stop.onHangUp { tls.reload() } }
         // Before standard error is no longer the operator's: a URL that cannot be used is said there.
         let database = try settings.makeDatabase(logger: logger)
-        let note = ExitNote(folder: settings.stateDirectory, logger: logger)
+        let instance = Self.makeInstanceID()
+        let note = ExitNote(folder: settings.stateDirectory, instance: instance, logger: logger)
         let lifecycle = Lifecycle(
             configuration: settings.shutdown,
             logger: logger,
             lastWords: { receipt in
                 note.leave(receipt)
                 // At the deadline half a second is left in all; a log that is stuck must not have all of it.
-                if output.flush(timeout: .milliseconds(300)) { note.erase() }
+                if output.flush(timeout: .milliseconds(300)) { note.isLogged(receipt) }
                 note.finish(timeout: .milliseconds(100))
             }
         )
-        lifecycle.onPhase { if $0 == .draining { note.leaveBeginning() } }
+        lifecycle.onPhase { phase in
+            if phase == .draining, let receipt = lifecycle.receipt { note.leaveBeginning(receipt) }
+        }
         stop.attach(to: lifecycle, logger: logger)
         if settings.containsTraps {
             do throws(CrashGuardError) {
@@ -79,6 +82,9 @@ struct Serve: AsyncParsableCommand {
             lifecycle: lifecycle,
             version: Version.current,
             startedAt: startedAt,
+            instance: instance,
+            unrecorded: note.last,
+            recorded: { note.isInDatabase() },
             accessLogger: Logger(label: "medbuilder.access"),
             logger: logger
         )
@@ -98,6 +104,14 @@ struct Serve: AsyncParsableCommand {
         await application.run()
         // The lifecycle ends the process, after its last words.
         while true { try await Task.sleep(for: .seconds(3600)) }
+    }
+
+    /// Tells this start from every other, on this machine and elsewhere.
+    private static func makeInstanceID() -> String {
+        (0..<2).map { _ in
+            let hex = String(UInt64.random(in: 0...(.max)), radix: 16)
+            return String(repeating: "0", count: 16 - hex.count) + hex
+        }.joined()
     }
 
     private static func reason(_ error: any Error) -> String {

@@ -159,6 +159,13 @@ func expectErrorWhileFull(_ mount: TemporaryMount, _ server: ServerProcess) asyn
     #expect(try await server.get("/_drill/rows").text == #"{"rows":\#(acknowledged + 1)}"#)
 }
 
+/// A PostgreSQL server in the running test's folder.
+func startPostgres(_ settings: [String: String] = [:]) async throws -> PostgresServer {
+    let database = try await PostgresServer(in: testFolder(), settings: settings)
+    try #require(EndToEnd.current).add(database)
+    return database
+}
+
 /// Asks again and again until `condition` holds.
 func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
     let limit = Date(timeIntervalSinceNow: TestPatience.seconds)
