@@ -51,12 +51,11 @@ final class NotificationListener: Sendable {
                 let connection = try await self.database.openDirect(
                     onNotification: { hub.send(.message($1), on: $0) }, onLoss: { change.yield() })
                 defer { connection.close() }
-                pause = .milliseconds(50)
                 if connection.isPooled {
                     connection.close()
                     await self.poll()
                 } else {
-                    try await self.serve(connection)
+                    try await self.serve(connection) { pause = .milliseconds(50) }
                 }
             } catch {
                 try? await Task.sleep(for: pause * Double.random(in: 0.5...1))
@@ -65,14 +64,30 @@ final class NotificationListener: Sendable {
         }
     }
 
-    /// Listens on what is wanted until the connection is lost, or nobody listens any more.
-    private func serve(_ connection: PostgresConnection) async throws(DatabaseError) {
+    /// Listens on what is wanted until the connection is lost, or nobody listens any more. `succeeded` hears when the server does listen: it
+    /// may let us in and yet refuse that, as a standby does.
+    private func serve(
+        _ connection: PostgresConnection, succeeded: () -> Void
+    ) async throws(DatabaseError) {
         var listening: Set<String> = []
-        while !Task.isCancelled, connection.isUsable {
+        while !Task.isCancelled, connection.isConnected {
             let wanted = self.hub.channels
             if wanted.isEmpty { return }
             for channel in wanted.subtracting(listening) {
-                try await connection.command("LISTEN \(channel.quotedAsIdentifier)", limit: .seconds(5))
+                // The server would listen on the beginning of a name that is too long (NAMEDATALEN), where nobody speaks.
+                guard (1...63).contains(channel.utf8.count), !channel.utf8.contains(0) else {
+                    self.hub.refuse(channel)
+                    continue
+                }
+                do throws(DatabaseError) {
+                    try await connection.command("LISTEN \(channel.quotedAsIdentifier)", limit: .seconds(5))
+                } catch {
+                    guard error.code == .invalidStatement else { throw error }
+                    // A name that is none must not stop the others.
+                    self.hub.refuse(channel)
+                    continue
+                }
+                succeeded()
                 // What was sent before the server listened on our behalf is lost.
                 self.hub.send(.gap, on: channel)
             }

@@ -27,13 +27,14 @@ final class PostgresConnection: PooledConnection {
     /// Whether a pooler such as pgbouncer is between us and the server: sessions are not ours there.
     let isPooled: Bool
     private let wire: Wire
-    private let limits: PostgresLimits
+    /// How long we wait for a statement: longer than the server, whose limit may be an administrator's.
+    private let statementLimit: Duration
     private let prepared = Mutex(PreparedStatements(limit: preparedLimit))
 
-    private init(wire: Wire, name: String, limits: PostgresLimits, isPooled: Bool) {
+    private init(wire: Wire, name: String, statementLimit: Duration, isPooled: Bool) {
         self.wire = wire
         self.name = name
-        self.limits = limits
+        self.statementLimit = statementLimit
         self.isPooled = isPooled
     }
 
@@ -62,14 +63,19 @@ final class PostgresConnection: PooledConnection {
                     SELECT count(set_config(wanted.name, wanted.value, false))
                     FROM (VALUES \(settings)) AS wanted (name, value) JOIN pg_settings AS present USING (name)
                     WHERE present.source = 'default'
-                ) END
+                ) END, (
+                    SELECT setting::bigint FROM pg_settings
+                    WHERE name = 'statement_timeout' AND source NOT IN ('default', 'session')
+                )
                 """
             let results = try await wire.exchange(.ready, limit: limits.connect) { connection in
                 PQsendQueryParams(connection, sql, 0, nil, nil, nil, nil, 1) == 1
             }
             let result = try Self.single(results, database: origin.name)
             let isDirect = result.bytes(row: 0, column: 0)?.first == 1
-            return PostgresConnection(wire: wire, name: origin.name, limits: limits, isPooled: !isDirect)
+            let set = result.bytes(row: 0, column: 2).flatMap { ValueDecoder.value($0, type: PostgresType.int8) }
+            return PostgresConnection(
+                wire: wire, name: origin.name, statementLimit: limits.clientLimit(serverSet: set), isPooled: !isDirect)
         } catch {
             wire.close()
             throw error
@@ -78,9 +84,14 @@ final class PostgresConnection: PooledConnection {
 
     // MARK: - As one of a pool
 
-    var isUsable: Bool { self.wire.isUsable }
+    /// Whether it can be given to somebody: it is there, nothing is under way, and no transaction was left open.
+    var isUsable: Bool { self.isConnected && self.transactionStatus == PQTRANS_IDLE }
 
-    func ping() async throws(DatabaseError) { try await self.command("", limit: .seconds(1)) }
+    /// Whether it is there and nothing is under way.
+    var isConnected: Bool { self.wire.isUsable }
+
+    /// Whoever asks for it may be cancelled meanwhile: that says nothing about the connection.
+    func ping() async throws(DatabaseError) { try await self.command("", limit: .seconds(1), isCancellable: false) }
 
     func close() { self.wire.close() }
 
@@ -95,15 +106,17 @@ final class PostgresConnection: PooledConnection {
         _ sql: String, limit: Duration? = nil, isCancellable: Bool = true
     ) async throws(DatabaseError) -> ServerResult {
         let results = try await self.wire.exchange(
-            .ready, limit: limit ?? self.limits.statement + PostgresLimits.leeway, isCancellable: isCancellable
+            .ready, limit: limit ?? self.statementLimit, isCancellable: isCancellable
         ) { PQsendQuery($0, sql) == 1 }
-        return try Self.single(results, database: self.name)
+        return try Self.single(results, database: self.name, sql: sql)
     }
 
     /// The next rows of a cursor.
-    func fetch(_ count: Int, from cursor: String) async throws(DatabaseError) -> ServerResult {
+    func fetch(
+        _ count: Int, from cursor: String, limit: Duration? = nil
+    ) async throws(DatabaseError) -> ServerResult {
         let sql = "FETCH FORWARD \(count) FROM \(cursor)"
-        let results = try await self.wire.exchange(.ready, limit: self.limits.statement + PostgresLimits.leeway) {
+        let results = try await self.wire.exchange(.ready, limit: limit ?? self.statementLimit) {
             PQsendQueryParams($0, sql, 0, nil, nil, nil, nil, 1) == 1
         }
         return try Self.single(results, database: self.name)
@@ -113,18 +126,33 @@ final class PostgresConnection: PooledConnection {
     ///
     /// - Parameter limit: how long the server may be silent.
     func run(_ statement: Statement, limit: Duration? = nil) async throws(DatabaseError) -> ServerResult {
+        let wasKnown = self.prepared.withLock { $0.contains(statement.sql) }
         do throws(DatabaseError) {
             return try await self.runOnce(statement, limit: limit)
         } catch {
-            // What was prepared does not fit the schema any more, or the server has forgotten it.
-            guard error.sqlState == SQLState.featureNotSupported || error.sqlState == SQLState.invalidStatementName,
-                let outdated = self.prepared.withLock({ $0.remove(statement.sql) })
-            else { throw error }
-            // In a transaction it is too late: that has failed.
-            guard self.transactionStatus == PQTRANS_IDLE else { throw error }
-            if error.sqlState == SQLState.featureNotSupported { try await self.command("DEALLOCATE \(outdated.name)") }
+            guard wasKnown, Self.mayBeOutdated(error) else { throw error }
+            try await self.forget(statement.sql, after: error)
+            // In a transaction it is too late: that has failed. Unless nothing was sent.
+            guard self.transactionStatus == PQTRANS_IDLE || error.sqlState == nil else { throw error }
             return try await self.runOnce(statement, limit: limit)
         }
+    }
+
+    /// Whether an error can come from a statement that was prepared for another schema, or that the server has forgotten. One without a code
+    /// of the server is a value that does not fit the type that its parameter had.
+    private static func mayBeOutdated(_ error: DatabaseError) -> Bool {
+        guard let state = error.sqlState else { return error.code == .unexpectedValue }
+        return state == SQLState.featureNotSupported || state == SQLState.invalidStatementName || state.hasPrefix("42")
+    }
+
+    /// Has the statement prepared anew the next time.
+    private func forget(_ sql: String, after error: DatabaseError) async throws(DatabaseError) {
+        guard let outdated = self.prepared.withLock({ $0.remove(sql) }),
+            error.sqlState != SQLState.invalidStatementName,
+            // A transaction that has failed takes no command; the name is lost, not more.
+            self.transactionStatus != PQTRANS_INERROR
+        else { return }
+        try await self.command("DEALLOCATE \(outdated.name)")
     }
 
     /// Runs a statement and gives its rows.
@@ -136,7 +164,7 @@ final class PostgresConnection: PooledConnection {
     }
 
     private func runOnce(_ statement: Statement, limit: Duration?) async throws(DatabaseError) -> ServerResult {
-        let limit = limit ?? self.limits.statement + PostgresLimits.leeway
+        let limit = limit ?? self.statementLimit
         if self.isPooled {
             let parameters = try ParameterEncoder(statement.parameters, types: nil, database: self.name)
             let results = try await self.wire.exchange(.ready, limit: limit) { connection in
@@ -144,7 +172,7 @@ final class PostgresConnection: PooledConnection {
                     PQsendQueryParams(connection, statement.sql, count, nil, values, lengths, formats, 1) == 1
                 }
             }
-            return try Self.single(results, database: self.name)
+            return try Self.single(results, database: self.name, sql: statement.sql)
         }
         let prepared = try await self.prepare(statement.sql, limit: limit)
         let parameters = try ParameterEncoder(
@@ -154,14 +182,14 @@ final class PostgresConnection: PooledConnection {
                 PQsendQueryPrepared(connection, prepared.name, count, values, lengths, formats, 1) == 1
             }
         }
-        return try Self.single(results, database: self.name)
+        return try Self.single(results, database: self.name, sql: statement.sql)
     }
 
     /// The statement under a name of the session, with what the server says of it.
     private func prepare(_ sql: String, limit: Duration) async throws(DatabaseError) -> PreparedStatements.Prepared {
         if let known = self.prepared.withLock({ $0.find(sql) }) { return known }
         let name = self.prepared.withLock { $0.nextName() }
-        let results = try await self.pipeline(limit: limit) { connection in
+        let results = try await self.pipeline(limit: limit, sql: sql) { connection in
             PQsendPrepare(connection, name, sql, 0, nil) == 1 && PQsendDescribePrepared(connection, name) == 1
         }
         guard results.count == 2, let description = results.last else { throw self.broken() }
@@ -178,14 +206,25 @@ final class PostgresConnection: PooledConnection {
     }
 
     /// Runs statements without waiting for the answer of one before the next is sent, and gives their results up to the first error.
-    func runAll(_ statements: [Statement]) async throws(DatabaseError) -> [ServerResult] {
-        let limit = self.limits.statement + PostgresLimits.leeway
+    func runAll(_ statements: [Statement], limit: Duration? = nil) async throws(DatabaseError) -> [ServerResult] {
+        do throws(DatabaseError) {
+            return try await self.runAllOnce(statements, limit: limit ?? self.statementLimit)
+        } catch {
+            guard Self.mayBeOutdated(error) else { throw error }
+            for sql in Set(statements.map(\.sql)) { try await self.forget(sql, after: error) }
+            throw error
+        }
+    }
+
+    private func runAllOnce(
+        _ statements: [Statement], limit: Duration
+    ) async throws(DatabaseError) -> [ServerResult] {
         var all: [ServerResult] = []
         all.reserveCapacity(statements.count)
         var rest = statements[...]
         while !rest.isEmpty {
-            let chunk = rest.prefix(Self.pipelineLength)
-            rest = rest.dropFirst(Self.pipelineLength)
+            let chunk = Self.chunk(of: rest)
+            rest = rest.dropFirst(chunk.count)
             var messages: [(name: String?, sql: String, parameters: ParameterEncoder)] = []
             messages.reserveCapacity(chunk.count)
             var last: (sql: String, prepared: PreparedStatements.Prepared)?
@@ -221,9 +260,28 @@ final class PostgresConnection: PooledConnection {
         return all
     }
 
+    /// As many statements as travel together. No more different ones than half of what is kept prepared: one more could take the place of
+    /// one that is on its way.
+    private static func chunk(of statements: ArraySlice<Statement>) -> ArraySlice<Statement> {
+        let longest = statements.prefix(Self.pipelineLength)
+        guard longest.count > Self.preparedLimit / 2 else { return longest }
+        var texts: Set<String> = []
+        var last: String?
+        let end = longest.firstIndex { statement in
+            // Most batches are one statement again and again.
+            if statement.sql == last { return false }
+            last = statement.sql
+            texts.insert(statement.sql)
+            return texts.count > Self.preparedLimit / 2
+        }
+        return longest[..<(end ?? longest.endIndex)]
+    }
+
     /// Sends several messages and one Sync, and gives their results.
+    ///
+    /// - Parameter sql: the statement, where it is one.
     private func pipeline(
-        limit: Duration, send: (OpaquePointer) -> Bool
+        limit: Duration, sql: String? = nil, send: (OpaquePointer) -> Bool
     ) async throws(DatabaseError) -> [ServerResult] {
         let outcome: Result<[ServerResult], DatabaseError>
         do throws(DatabaseError) {
@@ -231,7 +289,7 @@ final class PostgresConnection: PooledConnection {
                 PQenterPipelineMode(connection) == 1 && send(connection) && PQpipelineSync(connection) == 1
             }
             if let error = results.first(where: \.isError) {
-                outcome = .failure(DatabaseError(error, database: self.name))
+                outcome = .failure(DatabaseError(error, database: self.name, sql: sql))
             } else {
                 outcome = .success(results)
             }
@@ -247,9 +305,9 @@ final class PostgresConnection: PooledConnection {
 
     /// Sends rows to a table (PostgreSQL, COPY, "Text Format").
     func copy(
-        into table: String, columns: [String], rows: some Sequence<[SQLValue]> & Sendable
+        into table: String, columns: [String], rows: some Sequence<[SQLValue]> & Sendable, limit: Duration? = nil
     ) async throws(DatabaseError) -> Int {
-        let limit = self.limits.statement + PostgresLimits.leeway
+        let limit = limit ?? self.statementLimit
         let names = columns.map(\.quotedAsIdentifier).joined(separator: ", ")
         let sql = "COPY \(table.quotedAsIdentifier) (\(names)) FROM STDIN"
         let begun = try await self.wire.exchange(.copy, limit: limit) { PQsendQuery($0, sql) == 1 }
@@ -297,8 +355,10 @@ final class PostgresConnection: PooledConnection {
     // MARK: - Results
 
     /// The last result, if none of them is an error.
-    private static func single(_ results: [ServerResult], database: String) throws(DatabaseError) -> ServerResult {
-        if let error = results.first(where: \.isError) { throw DatabaseError(error, database: database) }
+    private static func single(
+        _ results: [ServerResult], database: String, sql: String? = nil
+    ) throws(DatabaseError) -> ServerResult {
+        if let error = results.first(where: \.isError) { throw DatabaseError(error, database: database, sql: sql) }
         guard let last = results.last else {
             throw DatabaseError(code: .other, description: "Database '\(database)' gave no answer to a statement.")
         }
@@ -345,9 +405,4 @@ extension ServerResult {
         }
         return rows
     }
-}
-
-extension String {
-    /// A name in SQL, whatever is in it (PostgreSQL, 4.1.1).
-    var quotedAsIdentifier: String { "\"\(self.replacing("\"", with: "\"\""))\"" }
 }

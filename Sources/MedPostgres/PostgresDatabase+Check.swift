@@ -37,6 +37,7 @@ extension PostgresDatabase {
         do throws(DatabaseError) {
             let driver = try await self.rebuildIfDead(driver)
             let health = try await self.askTwice(driver)
+            self.renewAfterMigration(driver)
             try await self.verifyWrites(health)
             try self.verifyPool(driver)
             return DatabaseCheck(status: .connected, responseTime: .now - start)
@@ -49,7 +50,7 @@ extension PostgresDatabase {
     /// Asks on the connection that is kept; if that is lost or silent, on a fresh one, which tells a lost connection from a lost server.
     private func askTwice(_ driver: Driver) async throws(DatabaseError) -> PostgresConnection {
         var silence: DatabaseError?
-        if let kept = self.state.withLock({ $0.health }), kept.isUsable {
+        if let kept = self.state.withLock({ $0.health }), kept.isConnected {
             do throws(DatabaseError) {
                 try await self.ask(kept)
                 return kept
@@ -59,7 +60,7 @@ extension PostgresDatabase {
                     if self.location.hasSeveralHosts { self.dropAll(driver) }
                     throw error
                 }
-                guard !kept.isUsable || error.code == .timeout || error.code == .notReachable else { throw error }
+                guard !kept.isConnected || error.code == .timeout || error.code == .notReachable else { throw error }
                 kept.close()
                 if error.code == .timeout { silence = error }
             }
@@ -88,7 +89,7 @@ extension PostgresDatabase {
                 }
                 let isWanted = self.state.withLock { state in
                     // The database may have been closed, or another attempt may have been faster.
-                    guard state.driver === driver, state.health?.isUsable != true else { return false }
+                    guard state.driver === driver, state.health?.isConnected != true else { return false }
                     state.health = fresh
                     return true
                 }
@@ -99,7 +100,7 @@ extension PostgresDatabase {
             }
         }
         while true {
-            if let health = self.state.withLock({ $0.health }), health.isUsable { return health }
+            if let health = self.state.withLock({ $0.health }), health.isConnected { return health }
             if case .failure(let error)? = outcome.result { throw error }
             guard ContinuousClock.now < deadline, (try? await Task.sleep(for: .milliseconds(5))) != nil else {
                 throw DatabaseError(
@@ -118,6 +119,16 @@ extension PostgresDatabase {
         func end(_ result: Result<Void, DatabaseError>) { self.state.withLock { $0 = result } }
     }
 
+    /// Another replica has changed the schema: what is prepared was made for the old one. A parameter keeps the type that it had, and the server
+    /// converts what comes in it, without a word and by its own clock's zone where a timestamp was given one.
+    private func renewAfterMigration(_ driver: Driver) {
+        let isOutdated = self.state.withLock { state in
+            defer { state.appliedCount = state.newAppliedCount }
+            return state.appliedCount != nil && state.appliedCount != state.newAppliedCount
+        }
+        if isOutdated { driver.pool.replaceAll() }
+    }
+
     private func dropAll(_ driver: Driver) {
         self.state.withLock { $0.health }?.close()
         driver.pool.replaceAll()
@@ -125,6 +136,7 @@ extension PostgresDatabase {
 
     private func ask(_ connection: PostgresConnection) async throws(DatabaseError) {
         let applied = try await Schema.applied(connection, limit: Self.queryLimit)
+        self.state.withLock { $0.newAppliedCount = applied.count }
         try self.migrations.verify(applied, in: .postgres)
         let mode: Statement = "SELECT current_setting('transaction_read_only') = 'on'"
         let isReadOnly: Bool =
@@ -229,8 +241,13 @@ extension PostgresDatabase {
             driver.pool.closeAll()
             driver.reactor.stop()
         }
+        // Somebody else may have been faster, or may have closed the database: then it stays closed.
+        guard isOurs else {
+            guard let driver = self.state.withLock({ $0.driver }) else { throw self.closed }
+            return driver
+        }
         let new = try self.makeDriver()
-        if isOurs { new.pool.fill() }
+        new.pool.fill()
         return new
     }
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CPostgres
+import Logging
 public import MedStorage
 import Synchronization
 
@@ -14,19 +15,16 @@ extension PostgresDatabase {
     private static let attempts = 5
 
     public func migrationStatus() async throws(DatabaseError) -> MigrationStatus {
-        guard let health = self.state.withLock({ $0.health }) else { throw self.closed }
-        return try self.migrations.status(try await Schema.applied(health, mayLack: true), in: .postgres)
+        try self.migrations.status(try await self.applied(mayLack: true), in: .postgres)
     }
 
     @discardableResult
     public func migrate(to version: Int?) async throws(DatabaseError) -> MigrationReport {
         let report = try await self.starting { () async throws(DatabaseError) in
             // A look first: a start with nothing to do does not wait for others.
-            if let health = self.state.withLock({ $0.health }) {
-                let applied = try await Schema.applied(health, mayLack: true)
-                if try self.migrations.next(after: applied, to: version, in: .postgres) == nil, !applied.isEmpty {
-                    return MigrationReport(applied: 0, version: applied.count)
-                }
+            let applied = try await self.applied(mayLack: true)
+            if try self.migrations.next(after: applied, to: version, in: .postgres) == nil, !applied.isEmpty {
+                return MigrationReport(applied: 0, version: applied.count)
             }
             let connection = try await self.openDirect()
             defer { connection.close() }
@@ -79,7 +77,8 @@ extension PostgresDatabase {
                 return try await self.applyOnce(migration, on: connection)
             } catch {
                 if migration.isTransactional, connection.transactionStatus != PQTRANS_IDLE {
-                    try await connection.command("ROLLBACK")
+                    // The error that counts is the one before it.
+                    _ = try? await connection.command("ROLLBACK")
                 }
                 guard error.code == .locked || error.isRepeatable, attempt < Self.attempts else {
                     throw DatabaseError(
@@ -95,18 +94,64 @@ extension PostgresDatabase {
     }
 
     private func applyOnce(_ migration: Migration, on connection: PostgresConnection) async throws(DatabaseError) {
-        if migration.isTransactional { try await connection.command("BEGIN") }
+        if migration.isTransactional {
+            try await connection.command("BEGIN")
+        } else {
+            try await self.dropInvalidIndexes(of: migration, on: connection)
+        }
         for statement in migration.statements(for: .postgres) {
             try self.checkInterruption()
             // A migration may take as long as it takes; the table that it locks is another matter.
             try await connection.command(statement, limit: .seconds(24 * 3600))
+            guard !migration.isTransactional || connection.transactionStatus == PQTRANS_INTRANS else {
+                throw .transactionControl(database: connection.name)
+            }
         }
+        if !migration.isTransactional, let index = try await self.invalidIndexes(of: migration, on: connection).first {
+            throw DatabaseError(
+                code: .constraint,
+                description:
+                    "Index \(index) of database '\(connection.name)' was not built to its end, and is of no use.")
+        }
+        // A step made from a dump leaves no schema to look for our own table in.
+        try await connection.command("RESET search_path")
         let record: Statement = """
             INSERT INTO medbuilder_migrations (version, name, checksum, min_compatible)
             VALUES (\(migration.version), \(migration.name), \(migration.checksum(for: .postgres)), \(migration.minCompatible))
             """
         _ = try await connection.run(record)
         if migration.isTransactional { try await connection.command("COMMIT") }
+    }
+
+    /// What an attempt that was given up has left behind: `CREATE INDEX CONCURRENTLY` leaves an index that is kept up to date and never used, and
+    /// `IF NOT EXISTS` takes it for one (PostgreSQL, CREATE INDEX, "Building Indexes Concurrently").
+    private func dropInvalidIndexes(
+        of migration: Migration, on connection: PostgresConnection
+    ) async throws(DatabaseError) {
+        for index in try await self.invalidIndexes(of: migration, on: connection) {
+            self.logger.warning(
+                "Index dropped that was not built to its end", metadata: ["migration.version": "\(migration.version)"])
+            try await connection.command("DROP INDEX CONCURRENTLY IF EXISTS \(index)")
+        }
+    }
+
+    /// The invalid indexes whose names are in the statements of a step, quoted and with their schema.
+    private func invalidIndexes(
+        of migration: Migration, on connection: PostgresConnection
+    ) async throws(DatabaseError) -> [String] {
+        let statement: Statement = """
+            SELECT class.relname::text, quote_ident(space.nspname) || '.' || quote_ident(class.relname)
+            FROM pg_index JOIN pg_class AS class ON class.oid = indexrelid
+                JOIN pg_namespace AS space ON space.oid = class.relnamespace
+            WHERE NOT indisvalid
+            """
+        let text = migration.statements(for: .postgres).joined(separator: "\n").lowercased()
+        var indexes: [String] = []
+        for row in try await connection.query(statement) {
+            let name: String = try row.decode(0)
+            if text.contains(name.lowercased()) { indexes.append(try row.decode(1)) }
+        }
+        return indexes
     }
 
     private func checkInterruption() throws(DatabaseError) {

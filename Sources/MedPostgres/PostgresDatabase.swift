@@ -43,6 +43,10 @@ public final class PostgresDatabase: Database {
         var problem: DatabaseError?
         var problemCount = 0
         var check: Task<DatabaseCheck, Never>?
+        /// How many migrations the health check has found.
+        var newAppliedCount: Int?
+        /// The same, when the connections of the pool were last made anew because of it.
+        var appliedCount: Int?
         var isInterrupted = false
         var rebuild = RebuildLadder()
         var listener: NotificationListener?
@@ -106,7 +110,7 @@ public final class PostgresDatabase: Database {
     public func open() async throws(DatabaseError) {
         try await self.starting { () async throws(DatabaseError) in
             let driver = try self.makeDriver()
-            if self.state.withLock({ $0.health?.isUsable == true }) { return }
+            if self.state.withLock({ $0.health?.isConnected == true }) { return }
             let health = try await PostgresConnection.open(driver.origin)
             self.state.withLock { state in
                 state.health?.close()
@@ -146,7 +150,8 @@ public final class PostgresDatabase: Database {
         onNotification: (@Sendable (_ channel: String, _ payload: String) -> Void)? = nil,
         onLoss: (@Sendable () -> Void)? = nil
     ) async throws(DatabaseError) -> PostgresConnection {
-        let driver = try self.makeDriver()
+        // Only of a database that is open: whoever comes after the end must not open it again.
+        guard let driver = self.state.withLock({ $0.driver }) else { throw self.closed }
         let origin = PostgresConnection.Origin(
             connector: Connector(location: self.direct ?? self.location, threads: self.connecting),
             reactor: driver.reactor,
@@ -157,10 +162,24 @@ public final class PostgresDatabase: Database {
 
     public func verifySchema() async throws(DatabaseError) {
         try await self.starting { () async throws(DatabaseError) in
-            guard let health = self.state.withLock({ $0.health }) else { throw self.closed }
-            try self.migrations.verify(try await Schema.applied(health), in: .postgres)
+            try self.migrations.verify(try await self.applied(), in: .postgres)
         }
         self.becomeReady()
+    }
+
+    /// What was applied, asked on a connection of the pool: the health check's own has no time for others.
+    func applied(mayLack: Bool = false) async throws(DatabaseError) -> [AppliedMigration] {
+        let pool = try self.pool()
+        let connection: PostgresConnection
+        do {
+            connection = try await pool.acquire()
+        } catch {
+            throw error as? DatabaseError
+                ?? DatabaseError(
+                    code: .cancelled, description: "The start of database '\(self.location.name)' was cancelled.")
+        }
+        defer { pool.release(connection) }
+        return try await Schema.applied(connection, mayLack: mayLack)
     }
 
     /// Remembers for the health check what a step of the start ran into.
@@ -205,9 +224,9 @@ public final class PostgresDatabase: Database {
             self.note($0, write: true)
         }
         do {
-            try await transaction.begin(self.limits)
             let value: Value
             do {
+                try await transaction.begin(self.limits)
                 value = try await body(transaction)
                 try Task.checkCancellation()
             } catch {
@@ -222,6 +241,7 @@ public final class PostgresDatabase: Database {
     }
 
     public func query(_ statement: Statement) async throws -> [Row] {
+        guard SQLOperation.reads(statement.sql) else { throw DatabaseError.writingQuery(database: self.location.name) }
         let pool = try self.pool()
         do {
             return try await self.query(statement, pool)

@@ -1,6 +1,8 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import MedStorage
+
 /// Time limits of a session. Each is set only where the server has its own default: what an administrator, or the URL, has set stays.
 public struct PostgresLimits: Sendable, Equatable {
     /// How long a statement may take (`statement_timeout`). Default: 30 seconds.
@@ -26,6 +28,18 @@ public struct PostgresLimits: Sendable, Equatable {
         self.lock = lock
         self.idleInTransaction = idleInTransaction
         self.connect = connect
+    }
+
+    /// How long a client waits for a statement: longer than the server does, whose limit may be another than ours.
+    ///
+    /// - Parameter serverSet: the `statement_timeout` in milliseconds that somebody has set there; null if nobody has.
+    func clientLimit(serverSet: SQLValue?) -> Duration {
+        switch serverSet {
+        // No limit at all: a day is none for a client either.
+        case .integer(0): .seconds(86_400)
+        case .integer(let milliseconds): .milliseconds(milliseconds) + Self.leeway
+        default: self.statement + Self.leeway
+        }
     }
 
     /// The server's settings, in its milliseconds.

@@ -27,7 +27,10 @@ public struct PostgresLocation: Sendable {
     private let defaults: [(key: String, value: String)]
 
     /// Reads a URL, `postgres://user:password@host/database?…`; nil if libpq does not take it.
-    public init?(url: String) {
+    public init?(url: String) { self.init(url: url, environment: ProcessInfo.processInfo.environment) }
+
+    /// Reads a URL; what it leaves open, libpq takes from the environment.
+    init?(url: String, environment: [String: String]) {
         var words: UnsafeMutablePointer<CChar>?
         guard url.hasPrefix("postgres://") || url.hasPrefix("postgresql://"),
             let options = PQconninfoParse(url, &words)
@@ -47,7 +50,6 @@ public struct PostgresLocation: Sendable {
         let ports = values["port"]?.split(separator: ",") ?? []
         guard ports.allSatisfy({ UInt16($0) ?? 0 > 0 }) else { return nil }
         self.url = url
-        let environment = ProcessInfo.processInfo.environment
         self.name = values["dbname"] ?? environment["PGDATABASE"] ?? values["user"] ?? "postgres"
         self.sessionAttributes = values["target_session_attrs"]
         let named = Self.attempts(values)
@@ -55,8 +57,11 @@ public struct PostgresLocation: Sendable {
         self.hasSeveralHosts = named.count > 1
         let mode = values["sslmode"] ?? environment["PGSSLMODE"]
         self.isVerified = mode == "verify-full"
-        let places = named.map { $0.address ?? $0.host ?? environment["PGHOST"] ?? "" }
-        self.isLocal = values["service"] == nil && places.allSatisfy(Self.isLocal)
+        let places = named.map { $0.address ?? environment["PGHOSTADDR"] ?? $0.host ?? environment["PGHOST"] ?? "" }
+        self.isLocal =
+            values["service"] == nil && environment["PGSERVICE"] == nil
+            && places.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }
+                .allSatisfy { Self.isLocal(String($0)) }
         self.connectTimeout = values["connect_timeout"].flatMap { Int($0) }.flatMap { $0 > 0 ? .seconds($0) : nil }
         self.applicationName = values["application_name"]
         self.defaults = [
@@ -79,7 +84,8 @@ public struct PostgresLocation: Sendable {
 
     /// What libpq is given for an attempt; later entries win.
     func parameters(for attempt: Connector.Attempt) -> [(key: String, value: String)] {
-        var parameters = [("dbname", self.url)] + self.defaults
+        // Texts are read and written as UTF-8, whatever the server, the role or the database would like.
+        var parameters = [("dbname", self.url)] + self.defaults + [("client_encoding", "UTF8")]
         if self.hasSeveralHosts || attempt.sessionAttributes != nil {
             parameters.append(("host", attempt.host ?? ""))
             if let address = attempt.address { parameters.append(("hostaddr", address)) }
@@ -104,7 +110,11 @@ public struct PostgresLocation: Sendable {
     }
 
     private static func isLocal(_ host: String) -> Bool {
-        host.isEmpty || host.hasPrefix("/") || host.hasPrefix("@") || host == "localhost" || host == "::1"
-            || host.hasPrefix("127.")
+        if host.isEmpty || host.hasPrefix("/") || host.hasPrefix("@") || host == "localhost" || host == "::1" {
+            return true
+        }
+        // `127.0.0.1.example.org` is a name, and anybody's.
+        var address = in_addr()
+        return host.hasPrefix("127.") && inet_pton(AF_INET, host, &address) == 1
     }
 }

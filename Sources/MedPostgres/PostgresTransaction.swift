@@ -58,6 +58,13 @@ final class PostgresTransaction: Transaction {
     }
 
     private func sendCommit() async throws(DatabaseError) {
+        guard self.connection.isConnected else {
+            throw DatabaseError(
+                code: .notReachable,
+                description:
+                    "The connection to database '\(self.connection.name)' was lost before a COMMIT. Nothing of the transaction is there."
+            )
+        }
         do throws(DatabaseError) {
             let result = try await self.connection.command("COMMIT", isCancellable: false)
             // Of a transaction that has failed, the server makes a rollback, and calls that a success.
@@ -76,7 +83,7 @@ final class PostgresTransaction: Transaction {
     /// Ends the transaction with nothing done.
     func rollback() async {
         guard !self.isOver.exchange(true, ordering: .relaxed) else { return }
-        guard self.connection.isUsable, self.connection.transactionStatus != PQTRANS_IDLE else { return }
+        guard self.connection.isConnected, self.connection.transactionStatus != PQTRANS_IDLE else { return }
         do {
             try await self.observer.observe("ROLLBACK", as: .rollback) { () async throws(DatabaseError) in
                 _ = try await self.connection.command("ROLLBACK", limit: .seconds(5), isCancellable: false)
@@ -107,8 +114,12 @@ final class PostgresTransaction: Transaction {
     }
 
     func executeAll(_ statements: [Statement]) async throws(DatabaseError) -> [Int] {
-        try await self.step(statements.first?.sql ?? "", count: statements.count) { () async throws(DatabaseError) in
-            try await self.connection.runAll(statements).map(\.changedRowCount)
+        if statements.contains(where: { SQLOperation.controlsTransaction($0.sql) }) {
+            throw .transactionControl(database: self.connection.name)
+        }
+        return try await self.step(statements.first?.sql ?? "", count: statements.count) {
+            () async throws(DatabaseError) in
+            try await self.connection.runAll(statements, limit: self.limit).map(\.changedRowCount)
         }
     }
 
@@ -116,7 +127,7 @@ final class PostgresTransaction: Transaction {
         into table: String, columns: [String], rows: some Sequence<[SQLValue]> & Sendable
     ) async throws(DatabaseError) -> Int {
         try await self.step("COPY \(table.quotedAsIdentifier)", as: .copy) { () async throws(DatabaseError) in
-            try await self.connection.copy(into: table, columns: columns, rows: rows)
+            try await self.connection.copy(into: table, columns: columns, rows: rows, limit: self.limit)
         }
     }
 
@@ -129,16 +140,25 @@ final class PostgresTransaction: Transaction {
         let size = BatchSize(bytes: Self.batchBytes)
         var rows = RowStream {
             try await self.step(statement.sql) { () async throws(DatabaseError) in
-                let result = try await self.connection.fetch(size.rows, from: name)
+                let result = try await self.connection.fetch(size.rows, from: name, limit: self.limit)
                 size.saw(result)
                 return try result.rows(database: self.connection.name)
             }
         }
-        let result = try await body(&rows)
-        _ = try await self.step("CLOSE", as: .other) { () async throws(DatabaseError) in
-            try await self.connection.command("CLOSE \(name)")
+        let close = { () async throws(DatabaseError) in
+            _ = try await self.step("CLOSE", as: .other) { () async throws(DatabaseError) in
+                try await self.connection.command("CLOSE \(name)", isCancellable: false)
+            }
         }
-        return result
+        do {
+            let result = try await body(&rows)
+            try await close()
+            return result
+        } catch {
+            // The transaction may go on, and the cursor would stay open in it. Where it has failed, there is none any more.
+            if self.connection.transactionStatus == PQTRANS_INTRANS { try? await close() }
+            throw error
+        }
     }
 
     func savepoint<Result>(_ body: () async throws -> Result) async throws -> Result {
@@ -154,9 +174,14 @@ final class PostgresTransaction: Transaction {
             }
             return result
         } catch {
-            // Not cancellable: the transaction is to go on from here. If it fails, so does whatever comes after it.
-            _ = try? await self.connection.command(
-                "ROLLBACK TO \(name); RELEASE \(name)", limit: .seconds(5), isCancellable: false)
+            do {
+                // Not cancellable: the transaction is to go on from here.
+                try await self.connection.command(
+                    "ROLLBACK TO \(name); RELEASE \(name)", limit: .seconds(5), isCancellable: false)
+            } catch {
+                // What was to be undone is still there, and must not be committed.
+                self.abandon()
+            }
             throw error
         }
     }
@@ -176,6 +201,9 @@ final class PostgresTransaction: Transaction {
         _ body: () async throws(DatabaseError) -> Value
     ) async throws(DatabaseError) -> Value {
         try self.requireRunning()
+        if operation == nil, SQLOperation.controlsTransaction(sql) {
+            throw .transactionControl(database: self.connection.name)
+        }
         let value = try await self.observer.observe(sql, as: operation, count: count) {
             () async throws(DatabaseError) in try await self.access(body)
         }

@@ -295,6 +295,7 @@ public final class SQLiteDatabase: MedStorage.Database {
     }
 
     public func query(_ statement: MedStorage.Statement) async throws -> [MedStorage.Row] {
+        guard SQLOperation.reads(statement.sql) else { throw DatabaseError.writingQuery(database: self.path) }
         let connections = try self.connections()
         do {
             return try await self.observer.observe(statement.sql) { [path] () async throws(MedStorage.DatabaseError) in
@@ -316,6 +317,7 @@ public final class SQLiteDatabase: MedStorage.Database {
     public func stream<Value>(
         _ statement: MedStorage.Statement, _ body: (inout RowStream) async throws -> Value
     ) async throws -> Value {
+        guard SQLOperation.reads(statement.sql) else { throw DatabaseError.writingQuery(database: self.path) }
         let pool = try self.connections().pool
         // A connection of its own: those of the pool are for what is short.
         let snapshot = try await withCheckedContinuation { continuation in

@@ -49,7 +49,10 @@ final class SQLiteTransaction: Transaction {
     }
 
     func executeAll(_ statements: [Statement]) async throws(DatabaseError) -> [Int] {
-        try await self.step(statements.first?.sql ?? "", count: statements.count) { db, path in
+        if statements.contains(where: { SQLOperation.controlsTransaction($0.sql) }) {
+            throw .transactionControl(database: self.path)
+        }
+        return try await self.step(statements.first?.sql ?? "", count: statements.count) { db, path in
             var counts: [Int] = []
             counts.reserveCapacity(statements.count)
             var last: (sql: String, run: ([SQLValue]) throws -> Int)?
@@ -64,9 +67,9 @@ final class SQLiteTransaction: Transaction {
     func copy(
         into table: String, columns: [String], rows: some Sequence<[SQLValue]> & Sendable
     ) async throws(DatabaseError) -> Int {
-        let names = columns.map(\.quotedDatabaseIdentifier).joined(separator: ", ")
+        let names = columns.map(\.quotedAsIdentifier).joined(separator: ", ")
         let places = (1...max(columns.count, 1)).map { "$\($0)" }.joined(separator: ", ")
-        let sql = "INSERT INTO \(table.quotedDatabaseIdentifier) (\(names)) VALUES (\(places))"
+        let sql = "INSERT INTO \(table.quotedAsIdentifier) (\(names)) VALUES (\(places))"
         return try await self.step(sql, as: .copy) { db, path in
             var count = 0
             let run = try db.runner(sql, path: path)
@@ -108,9 +111,13 @@ final class SQLiteTransaction: Transaction {
             try await self.step("RELEASE", as: .other) { db, _ in try db.execute(sql: "RELEASE \(name)") }
             return result
         } catch {
-            // If this fails, so does whatever comes after it.
-            try? await self.step("ROLLBACK TO", as: .other) { db, _ in
-                try db.execute(sql: "ROLLBACK TO \(name); RELEASE \(name)")
+            do {
+                try await self.step("ROLLBACK TO", as: .other) { db, _ in
+                    try db.execute(sql: "ROLLBACK TO \(name); RELEASE \(name)")
+                }
+            } catch {
+                // What was to be undone is still there, and must not be committed.
+                await self.rollback()
             }
             throw error
         }
@@ -182,7 +189,8 @@ final class SQLiteTransaction: Transaction {
         _ sql: String, as operation: SQLOperation? = nil, count: Int = 1,
         _ body: @escaping @Sendable (GRDB.Database, String) throws -> Value
     ) async throws(DatabaseError) -> Value {
-        try await self.access(sql, as: operation, count: count) { db in
+        if operation == nil, SQLOperation.controlsTransaction(sql) { throw .transactionControl(database: self.path) }
+        return try await self.access(sql, as: operation, count: count) { db in
             if self.isOver.load(ordering: .relaxed) { throw self.ended }
             try self.requireOpen(db)
             let result = try body(db, self.path)

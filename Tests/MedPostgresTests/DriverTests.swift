@@ -221,12 +221,6 @@ import Testing
         try await withDatabase { database in
             let escaped = try await database.transaction { $0 }
             #expect(await code { try await escaped.execute("DELETE FROM drill_rows") } == .transactionEnded)
-            let code = await code {
-                _ = try await database.transaction { transaction in
-                    try await transaction.execute("COMMIT")
-                }
-            }
-            #expect(code == .transactionEnded)
         }
     }
 

@@ -226,21 +226,6 @@ import Testing
         }
     }
 
-    @Test func `a statement cannot end the transaction unnoticed`() async throws {
-        try await withDatabase(self.path) { database in
-            let failure = await code {
-                try await database.transaction { transaction in
-                    try await transaction.execute("INSERT INTO drill_rows (value) VALUES ('a')")
-                    _ = try? await transaction.execute("ROLLBACK")
-                    _ = try? await transaction.execute("INSERT INTO drill_rows (value) VALUES ('b')")
-                }
-            }
-            #expect(failure == .transactionEnded)
-            let rows = try await database.rowCount()
-            #expect(rows == 0)
-        }
-    }
-
     @Test func `errors say what is wrong and nothing of the data`() async throws {
         let plan = try MigrationPlan([
             Migration(

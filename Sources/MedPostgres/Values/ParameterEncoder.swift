@@ -229,12 +229,22 @@ struct ParameterEncoder {
                 if case .array = value {
                     elements.append(text)
                 } else {
-                    let escaped = text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-                    elements.append("\"\(escaped)\"")
+                    elements.append(self.quotedElement(text))
                 }
             }
             return "{\(elements.joined(separator: ","))}"
         }
+    }
+
+    /// An element of an array literal. By scalars: a quote that a combining mark follows is a quote for the server.
+    private static func quotedElement(_ text: String) -> String {
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            if scalar == "\"" || scalar == "\\" { quoted.unicodeScalars.append("\\") }
+            quoted.unicodeScalars.append(scalar)
+        }
+        quoted.unicodeScalars.append("\"")
+        return quoted
     }
 
     private static func hexadecimal(_ bytes: [UInt8]) -> String {

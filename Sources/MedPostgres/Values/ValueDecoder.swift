@@ -29,12 +29,13 @@ enum ValueDecoder {
             return .uuid(UUID(uuid: bytes.loadUnaligned(as: uuid_t.self)))
         case PostgresType.timestamptz, PostgresType.timestamp:
             guard let number = self.integer(bytes, Int64.self) else { return nil }
-            return .timestamp(self.timestamp(number))
+            return self.timestamp(number).map { .timestamp($0) }
         case PostgresType.date:
             guard let days = self.integer(bytes, Int32.self) else { return nil }
             if days == .max { return .timestamp(.infinity) }
             if days == .min { return .timestamp(.negativeInfinity) }
-            return .timestamp(self.timestamp(Int64(days) * 86_400_000_000))
+            let (number, isOver) = Int64(days).multipliedReportingOverflow(by: 86_400_000_000)
+            return isOver ? nil : self.timestamp(number).map { .timestamp($0) }
         case PostgresType.json: return .json(String(decoding: bytes, as: UTF8.self))
         case PostgresType.jsonb:
             // One byte tells the version of the form.
@@ -48,13 +49,14 @@ enum ValueDecoder {
         }
     }
 
-    private static func timestamp(_ number: Int64) -> SQLTimestamp {
+    /// Nil for the last centuries before 294277, which the server counts from 2000 and we, from 1970, cannot.
+    private static func timestamp(_ number: Int64) -> SQLTimestamp? {
         switch number {
         case .max: return .infinity
         case .min: return .negativeInfinity
         default:
             let (sum, isOver) = number.addingReportingOverflow(PostgresType.epoch)
-            return SQLTimestamp(microsecondsSince1970: isOver ? .max : sum)
+            return isOver || sum == .max ? nil : SQLTimestamp(microsecondsSince1970: sum)
         }
     }
 

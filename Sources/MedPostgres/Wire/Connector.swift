@@ -106,15 +106,41 @@ struct Connector: Sendable {
                 description: "Database '\(database)' refused the connection: \(code.description) [\(state)].",
                 sqlState: state)
         }
-        // What remains are libpq's own sentences, about hosts and certificates.
-        let isDistrusted =
-            ["certificate", "does not match host name", "server does not support SSL", "channel binding"]
-            .contains { words.contains($0) }
-        let isWrongServer = words.contains("session is") || words.contains("server is")
+        // What remains are libpq's own sentences, about hosts and certificates. They name hosts, and with a URL that was mistyped, what stands
+        // before the host as well: so we say it in our words.
+        let known = Self.sentences.first { words.contains($0.theirs) }
         return DatabaseError(
-            code: isDistrusted ? .untrusted : isWrongServer ? .readOnly : .notReachable,
-            description: "Database '\(database)' could not be connected: \(words.oneLine)")
+            code: known?.code ?? .notReachable,
+            description: "Database '\(database)' could not be connected: \(known?.ours ?? "it cannot be reached").")
     }
+
+    /// What libpq 15 says (fe-connect.c, fe-secure-openssl.c), the more special before the more general.
+    private static let sentences: [(theirs: String, code: DatabaseError.Code, ours: String)] = [
+        ("could not translate host name", .notReachable, "there is no host of that name"),
+        ("Connection refused", .notReachable, "nobody listens there"),
+        ("timeout expired", .notReachable, "it did not answer in time"),
+        ("No route to host", .notReachable, "there is no way to the host"),
+        ("Network is unreachable", .notReachable, "there is no way to its network"),
+        ("Connection timed out", .notReachable, "it did not answer in time"),
+        ("Connection reset", .notReachable, "the connection was reset"),
+        ("No such file or directory", .notReachable, "there is no such socket or file"),
+        ("Permission denied", .notReachable, "the system forbids it"),
+        ("server closed the connection", .notReachable, "the server hung up"),
+        ("certificate has expired", .untrusted, "its certificate has expired"),
+        ("does not match host name", .untrusted, "its certificate is that of another host"),
+        ("root certificate file", .untrusted, "the file of trusted authorities (sslrootcert) cannot be used"),
+        ("certificate verify failed", .untrusted, "nobody whom we trust vouches for its certificate"),
+        ("certificate", .untrusted, "a certificate cannot be used or is not trusted"),
+        ("server does not support SSL", .untrusted, "it does not speak TLS"),
+        ("channel binding", .untrusted, "it does not bind the login to the TLS connection"),
+        ("session is read-only", .readOnly, "it cannot be written"),
+        ("server is in hot standby", .readOnly, "it is a standby"),
+        ("session is not read-only", .readOnly, "it is not read-only"),
+        ("server is not in hot standby", .readOnly, "it is no standby"),
+        ("no password supplied", .loginRefused, "it wants a password, and there is none"),
+        ("password", .loginRefused, "the password cannot be used"),
+        ("SSL", .untrusted, "the TLS handshake failed"),
+    ]
 
     private func unreachable(_ why: String) -> DatabaseError {
         DatabaseError(

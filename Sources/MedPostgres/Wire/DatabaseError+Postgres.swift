@@ -5,21 +5,26 @@ import CPostgres
 import MedStorage
 
 extension DatabaseError {
-    /// What a result of the server says, without its sentences: they quote values.
+    /// What a result of the server says, without its sentences: they quote values, also where they complain of a statement (a text that is
+    /// cast to the name of a table is quoted as one).
     ///
-    /// Only a mistake in the statement itself (class 42) is told in the server's words, since those can only quote the statement, and
-    /// no value is ever part of one.
-    init(_ result: ServerResult, database: String) {
-        let state = result.field(.sqlState) ?? "XX000"
+    /// - Parameter sql: the statement, of which the place is shown that the server complains about. Values are never part of it.
+    init(_ result: ServerResult, database: String, sql: String? = nil) {
+        let state = result.field(.sqlState) ?? SQLState.internalError
         let code = Code(sqlState: state)
-        var sentence = "Database '\(database)' refused a statement: \(code.description)"
-        if state.hasPrefix("42") {
-            sentence += ": \(result.field(.message)?.oneLine ?? "")"
-        }
+        var sentence = "Database '\(database)' refused a statement: \(SQLState.words[state] ?? code.description)"
+        if let sql, let place = Self.excerpt(of: sql, at: result.field(.position)) { sentence += ", at '\(place)'" }
         let names = [("table", ServerResult.ErrorField.table), ("column", .column), ("constraint", .constraint)]
             .compactMap { kind, field in result.field(field).map { "\(kind) '\($0)'" } }
         if !names.isEmpty { sentence += " (\(names.joined(separator: ", ")))" }
         self.init(code: code, description: "\(sentence) [\(state)].", sqlState: state)
+    }
+
+    /// The beginning of the statement from a position on, which the server counts in characters from 1.
+    private static func excerpt(of sql: String, at position: String?) -> String? {
+        guard let position = position.flatMap({ Int($0) }), position > 0 else { return nil }
+        let scalars = sql.unicodeScalars.dropFirst(position - 1).prefix(40)
+        return scalars.isEmpty ? nil : String(scalars).oneLine
     }
 }
 
@@ -57,6 +62,19 @@ extension DatabaseError.Code {
 }
 
 extension String {
+    /// What libpq itself says of a connection, without what the server has said before it: that stays in libpq's memory, with values in it.
+    var inLibpqsOwnWords: String {
+        Self.libpqSentences.first { self.contains($0) } ?? "the server hung up"
+    }
+
+    private static let libpqSentences = [
+        "server closed the connection unexpectedly", "could not receive data from server",
+        "could not send data to server",
+        "no connection to the server", "SSL connection has been closed unexpectedly", "SSL SYSCALL error", "SSL error",
+        "lost synchronization with server", "another command is already in progress", "cannot enter pipeline mode",
+        "number of parameters must be between", "out of memory",
+    ]
+
     /// Without line breaks and blanks at the ends, for a sentence.
     var oneLine: String {
         self.split(whereSeparator: \.isNewline).map { $0.trimming(while: \.isWhitespace) }.joined(separator: "; ")

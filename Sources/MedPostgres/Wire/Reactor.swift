@@ -27,6 +27,8 @@ final class Reactor: Sendable {
 
     private struct State {
         var sources: [UInt64: any Source] = [:]
+        /// Who has a descriptor. libpq closes one when it finds the end of it, and the number may be somebody else's at once.
+        var owners: [Int32: UInt64] = [:]
         var lastToken: UInt64 = 0
         var isStopped = false
     }
@@ -77,6 +79,7 @@ final class Reactor: Sendable {
             if isFirst { self.lastTurn.withLock { $0 = .now } }
             state.lastToken += 1
             state.sources[state.lastToken] = source
+            state.owners[descriptor] = state.lastToken
             return (state.lastToken, isFirst)
         }
         guard let (token, isFirst) = added else { return nil }
@@ -91,10 +94,15 @@ final class Reactor: Sendable {
         self.control(EPOLL_CTL_MOD, descriptor, token: token, toRead: true, toWrite: toWrite)
     }
 
-    /// Forgets a descriptor; it must still be open.
+    /// Forgets a descriptor, unless it is somebody else's by now.
     func remove(_ descriptor: Int32, token: UInt64) {
-        epoll_ctl(self.epoll, EPOLL_CTL_DEL, descriptor, nil)
-        self.state.withLock { _ = $0.sources.removeValue(forKey: token) }
+        self.state.withLock { state in
+            state.sources.removeValue(forKey: token)
+            guard state.owners[descriptor] == token else { return }
+            state.owners.removeValue(forKey: descriptor)
+            // Under the lock, so that nobody takes the number in between.
+            epoll_ctl(self.epoll, EPOLL_CTL_DEL, descriptor, nil)
+        }
     }
 
     /// Ends the thread.

@@ -19,4 +19,25 @@ enum SQLState {
     static let undefinedTable = "42P01"
     static let featureNotSupported = "0A000"
     static let invalidStatementName = "26000"
+    static let internalError = "XX000"
+
+    /// What the codes of class 42 mean, for those who write statements (PostgreSQL 15, appendix A).
+    static let words: [String: String] = [
+        "42601": "syntax error", "42501": "insufficient privilege", "42846": "cannot coerce", "42803": "grouping error",
+        "42830": "invalid foreign key", "42602": "invalid name", "42622": "name too long", "42939": "reserved name",
+        "42804": "datatype mismatch", "42P18": "indeterminate datatype", "42P21": "collation mismatch",
+        "42809": "wrong object type", "42703": "undefined column", "42883": "undefined function",
+        "42P01": "undefined table",
+        "42P02": "undefined parameter", "42704": "undefined object", "42701": "duplicate column",
+        "42P03": "duplicate cursor",
+        "42P04": "duplicate database", "42723": "duplicate function", "42P05": "duplicate prepared statement",
+        "42P06": "duplicate schema", "42P07": "duplicate table", "42712": "duplicate alias",
+        "42710": "duplicate object",
+        "42702": "ambiguous column", "42725": "ambiguous function", "42P08": "ambiguous parameter",
+        "42P09": "ambiguous alias",
+        "42P10": "invalid column reference", "42611": "invalid column definition",
+        "42P12": "invalid database definition",
+        "42P13": "invalid function definition", "42P14": "invalid prepared statement definition",
+        "42P15": "invalid schema definition", "42P16": "invalid table definition", "42P17": "invalid object definition",
+    ]
 }

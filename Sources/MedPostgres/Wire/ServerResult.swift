@@ -45,11 +45,10 @@ final class ServerResult: @unchecked Sendable {
     }
 
     /// The parts of an error that are used (libpq-fe.h, `PG_DIAG_…`; the protocol's error and notice fields). The server's sentences
-    /// are not among them, but for ``message``: they quote values.
+    /// are not among them: they quote values.
     enum ErrorField: Int32 {
         case sqlState = 0x43
-        case message = 0x4d
-        case schema = 0x73
+        case position = 0x50
         case table = 0x74
         case column = 0x63
         case constraint = 0x6e

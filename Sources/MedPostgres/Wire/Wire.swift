@@ -203,7 +203,6 @@ final class Wire: Reactor.Source {
                 return Wakening(continuation: continuation, answer: .failure(self.cancelled))
             }
             guard send(connection) else {
-                // libpq's words about its own state, never the server's.
                 let words = PQerrorMessage(connection).map { String(cString: $0) } ?? ""
                 if PQstatus(connection) == CONNECTION_BAD {
                     return self.lose(&state, self.lost(words))
@@ -215,7 +214,8 @@ final class Wire: Reactor.Source {
                     answer: .failure(
                         DatabaseError(
                             code: .invalidStatement,
-                            description: "The statement cannot be sent to database '\(self.name)': \(words.oneLine)"))
+                            description:
+                                "The statement cannot be sent to database '\(self.name)': \(words.inLibpqsOwnWords)."))
                 )
             }
             state.exchange = Exchange(
@@ -328,8 +328,10 @@ final class Wire: Reactor.Source {
             }
         }
         if PQstatus(connection) == CONNECTION_BAD {
-            let reason = state.exchange?.results.last { $0.isError }.map { DatabaseError($0, database: self.name) }
-            return self.lose(&state, reason ?? self.lost(""))
+            // libpq adds a result of its own, which has no code, to what the server has said before it hung up.
+            let reason = state.exchange?.results.last { $0.isError && $0.field(.sqlState) != nil }
+                .map { DatabaseError($0, database: self.name) }
+            return self.lose(&state, reason?.code == .notReachable ? reason ?? self.lost("") : self.lost(""))
         }
         return state.exchange?.isAnswered == true ? self.finish(&state) : nil
     }
@@ -409,8 +411,24 @@ final class Wire: Reactor.Source {
     // MARK: - The end
 
     /// Gives the connection back. It does not wait, and more than once is nothing.
+    ///
+    /// A statement that is running is cancelled: the server would go on with it, and with its locks, for nobody.
     func close() {
-        self.wake(self.state.withLock { self.lose(&$0, self.closed) })
+        let (wakening, request) = self.state.withLock { state -> (Wakening?, OpaquePointer?) in
+            let request = state.exchange == nil ? nil : state.connection.flatMap { PQgetCancel($0) }
+            return (self.lose(&state, self.closed), request)
+        }
+        self.wake(wakening)
+        guard let request else { return }
+        nonisolated(unsafe) let cancel = request
+        // Safe: the request is a copy of libpq's, and only the closure below has it.
+        let isStarted = self.threads.start({ _ in }) {
+            var words = [CChar](repeating: 0, count: 256)
+            let isSent = PQcancel(cancel, &words, Int32(words.count)) == 1
+            PQfreeCancel(cancel)
+            return isSent
+        }
+        if !isStarted { PQfreeCancel(request) }
     }
 
     private func lose(_ state: inout State, _ reason: DatabaseError) -> Wakening? {
@@ -449,8 +467,8 @@ final class Wire: Reactor.Source {
     }
 
     private func lost(_ words: String) -> DatabaseError {
-        let detail = words.isEmpty ? "the server hung up" : words.oneLine
-        return DatabaseError(
-            code: .notReachable, description: "The connection to database '\(self.name)' was lost: \(detail)")
+        DatabaseError(
+            code: .notReachable,
+            description: "The connection to database '\(self.name)' was lost: \(words.inLibpqsOwnWords).")
     }
 }

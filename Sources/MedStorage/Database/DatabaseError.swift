@@ -138,4 +138,22 @@ public struct DatabaseError: Error, Equatable, CustomStringConvertible {
         default: .error
         }
     }
+
+    /// A statement that begins or ends a transaction by itself.
+    package static func transactionControl(database: String) -> DatabaseError {
+        DatabaseError(
+            code: .invalidStatement,
+            description:
+                "A statement for database '\(database)' begins or ends a transaction. That is what the closures of `transaction` and "
+                + "`savepoint` are for.")
+    }
+
+    /// A statement that writes, where only reading is done.
+    package static func writingQuery(database: String) -> DatabaseError {
+        DatabaseError(
+            code: .readOnly,
+            description:
+                "A statement for database '\(database)' changes something outside of a transaction. Run it by `transaction`."
+        )
+    }
 }

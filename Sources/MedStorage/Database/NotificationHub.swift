@@ -48,6 +48,12 @@ public final class NotificationHub: Sendable {
         }
     }
 
+    /// Ends the sequences of a channel that there cannot be.
+    public func refuse(_ channel: String) {
+        let listeners = self.state.withLock { $0.listeners.values.filter { $0.channel == channel } }
+        for listener in listeners { listener.continuation.finish() }
+    }
+
     /// Ends all sequences.
     public func end() {
         let listeners = self.state.withLock { state in

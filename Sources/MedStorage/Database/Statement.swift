@@ -22,17 +22,21 @@ public struct Statement: Sendable, ExpressibleByStringInterpolation {
     public let sql: String
     /// The values, in the order of their numbers.
     public let parameters: [SQLValue]
+    /// Where each parameter is in the text, in bytes of UTF-8: a `$1` in a quoted text is none.
+    private let places: [Int]
 
     /// A literal without parameters.
     public init(stringLiteral sql: StaticString) {
         self.sql = sql.description
         self.parameters = []
+        self.places = []
     }
 
     /// A literal with parameters.
     public init(stringInterpolation: StringInterpolation) {
         self.sql = stringInterpolation.sql
         self.parameters = stringInterpolation.parameters
+        self.places = stringInterpolation.places
     }
 
     /// A statement with other words before it, for drivers.
@@ -43,17 +47,33 @@ public struct Statement: Sendable, ExpressibleByStringInterpolation {
     public init(prefix: String, _ statement: Statement) {
         self.sql = prefix + statement.sql
         self.parameters = statement.parameters
+        let length = prefix.utf8.count
+        self.places = statement.places.map { $0 + length }
+    }
+
+    /// The text around the parameters, one piece more than there are of these.
+    fileprivate var pieces: [Substring] {
+        var pieces: [Substring] = []
+        var start = self.sql.startIndex
+        for (index, place) in self.places.enumerated() {
+            let end = self.sql.utf8.index(self.sql.startIndex, offsetBy: place)
+            pieces.append(self.sql[start..<end])
+            start = self.sql.utf8.index(end, offsetBy: 1 + String(index + 1).utf8.count)
+        }
+        return pieces + [self.sql[start...]]
     }
 
     /// Collects the text and the parameters of a literal.
     public struct StringInterpolation: StringInterpolationProtocol {
         var sql = ""
         var parameters: [SQLValue] = []
+        var places: [Int] = []
 
         /// Begins a literal of about this size.
         public init(literalCapacity: Int, interpolationCount: Int) {
             self.sql.reserveCapacity(literalCapacity + 3 * interpolationCount)
             self.parameters.reserveCapacity(interpolationCount)
+            self.places.reserveCapacity(interpolationCount)
         }
 
         /// Adds SQL.
@@ -73,16 +93,19 @@ public struct Statement: Sendable, ExpressibleByStringInterpolation {
 
         private mutating func append(_ value: SQLValue) {
             self.parameters.append(value)
+            self.places.append(self.sql.utf8.count)
             self.sql.append("$")
             self.sql.append(String(self.parameters.count))
         }
 
         /// Splices another statement in, with its parameters.
         public mutating func appendInterpolation(_ statement: Statement) {
-            // `$12` is no `$1`: only whole numbers are counted on.
-            let offset = self.parameters.count
-            self.sql += statement.sql.replacing(/\$(\d+)/) { match in "$\((Int(match.1) ?? 0) + offset)" }
-            self.parameters += statement.parameters
+            let pieces = statement.pieces
+            for (piece, parameter) in zip(pieces, statement.parameters) {
+                self.sql += piece
+                self.append(parameter)
+            }
+            self.sql += pieces.last ?? ""
         }
     }
 }

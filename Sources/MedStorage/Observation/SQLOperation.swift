@@ -27,6 +27,34 @@ public enum SQLOperation: String, Sendable, CaseIterable {
         }
     }
 
+    /// Whether a statement begins or ends a transaction: closures do that, and drivers refuse it.
+    package static func controlsTransaction(_ sql: String) -> Bool {
+        // Nearly every statement begins with one of these letters, and is none.
+        if let first = sql.utf8.first, "IiUuDdWw".utf8.contains(first) || self.begins(sql, with: "select") {
+            return false
+        }
+        var words = Words(sql.utf8)
+        switch words.next() {
+        case "begin", "start", "commit", "end", "rollback", "abort": return true
+        case "prepare": return words.next() == "transaction"
+        default: return false
+        }
+    }
+
+    /// Whether a statement may be asked outside of a transaction that can write.
+    package static func reads(_ sql: String) -> Bool {
+        if self.begins(sql, with: "select") { return true }
+        return switch SQLOperation(sql: sql) {
+        case .select, .other: true
+        case .insert, .update, .delete, .copy, .begin, .commit, .rollback, .ddl: false
+        }
+    }
+
+    private static func begins(_ sql: String, with word: StaticString) -> Bool {
+        word.withUTF8Buffer { word in sql.utf8.count >= word.count && zip(sql.utf8, word).allSatisfy { $0 | 0x20 == $1 }
+        }
+    }
+
     private init?(verb: String) {
         switch verb {
         case "select", "values", "table": self = .select

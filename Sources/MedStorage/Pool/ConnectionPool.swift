@@ -23,7 +23,8 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
         var lastTask = 0
         var hasTimer = false
         var isClosed = false
-        var drained: [CheckedContinuation<Void, Never>] = []
+        var drained: [Int: CheckedContinuation<Void, Never>] = [:]
+        var lastDrained = 0
     }
 
     private let configuration: PoolConfiguration
@@ -83,7 +84,16 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
             self.close(expired)
             switch taken {
             case .connection(let connection, let idle):
-                if idle >= self.configuration.pingAfterIdle, await !self.answers(connection) { continue }
+                if Task.isCancelled {
+                    self.perform(self.state.withLock { $0.release(connection, now: .now) })
+                    throw CancellationError()
+                }
+                if idle >= self.configuration.pingAfterIdle, await !self.answers(connection) {
+                    // What has rested as long is as dead; asking one after the other would take longer than anybody waits.
+                    self.close(
+                        self.state.withLock { $0.takeAllIdle(for: self.configuration.pingAfterIdle, now: start) })
+                    continue
+                }
                 self.observer?.acquired(after: .now - start)
                 return self.own(connection)
             case .closed:
@@ -157,14 +167,29 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
     /// count no more. For a pool that hangs although the database answers.
     public func replaceAll() { self.perform(self.state.withLock { $0.replaceAll(now: .now) }) }
 
-    /// Gives no connection out any more, and waits until all are back and no attempt to connect is under way; then all are closed.
+    /// Gives no connection out any more, and waits until all are back and no attempt to connect is under way; then all are closed. A task that
+    /// is cancelled waits no longer.
     public func drain() async {
         self.end()
         for task in self.background.withLock({ Array($0.tasks.values) }) { await task.value }
-        await withCheckedContinuation { continuation in
-            self.background.withLock { $0.drained.append(continuation) }
-            self.noteReturn()
+        let number = self.background.withLock { background in
+            background.lastDrained += 1
+            return background.lastDrained
         }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                self.background.withLock { $0.drained[number] = continuation }
+                self.noteReturn()
+                // The cancellation may have come before.
+                if Task.isCancelled { self.stopDraining(number) }
+            }
+        } onCancel: {
+            self.stopDraining(number)
+        }
+    }
+
+    private func stopDraining(_ number: Int) {
+        self.background.withLock { $0.drained.removeValue(forKey: number) }?.resume()
     }
 
     /// Gives no connection out any more; those that are used are closed when they come back.
@@ -186,8 +211,8 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
     private func noteReturn() {
         guard self.state.withLock({ $0.isClosed && $0.busy.isEmpty }) else { return }
         let waiting = self.background.withLock { background in
-            defer { background.drained = [] }
-            return background.drained
+            defer { background.drained = [:] }
+            return Array(background.drained.values)
         }
         for continuation in waiting { continuation.resume() }
     }

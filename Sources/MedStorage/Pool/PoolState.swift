@@ -107,6 +107,13 @@ struct PoolState {
         return .none
     }
 
+    /// All that nobody has used for as long.
+    mutating func takeAllIdle(for duration: Duration, now: Instant) -> [Connection] {
+        let old = self.idle.filter { now - $0.since >= duration }
+        self.idle.removeAll { now - $0.since >= duration }
+        return old.map(\.connection)
+    }
+
     mutating func nextWaiter() -> Int {
         self.lastWaiter += 1
         return self.lastWaiter

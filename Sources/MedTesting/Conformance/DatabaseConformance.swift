@@ -21,6 +21,7 @@ public struct DatabaseConformance: Sendable {
             batchCounts
         case copyInserts, streamIsWhole, streamCanBeLeft, constraintShowsNoValue, nonsenseIsRefused,
             readOnlyRefusesWrites
+        case namesAreQuoted, textInSpliceIsLeftAlone, transactionControlIsRefused, queryRefusesWrites
         case endedTransactionDoesNothing, concurrentCountersLoseNothing, notificationsFollowCommits
     }
 
@@ -134,7 +135,8 @@ public struct DatabaseConformance: Sendable {
                     integer: -1, double: 0.1, text: "'; DROP TABLE things; --\n\t\"e\u{301}🩺", blob: [0, 255, 92],
                     boolean: true,
                     uuid: UUID(), moment: SQLTimestamp(microsecondsSince1970: 1_764_240_000_123_456),
-                    json: #"{"a": [1, null, "b"]}"#, numbers: [1, -2, 3], texts: ["", "a,b", "{\"}\\", "NULL"]),
+                    json: #"{"a": [1, null, "b"]}"#, numbers: [1, -2, 3],
+                    texts: ["", "a,b", "{\"}\\", "NULL", "\u{600}\",\"\u{301}b", "\\\u{301}"]),
                 database)
         case .limitsComeBack:
             try await self.roundTrip(
@@ -296,6 +298,55 @@ public struct DatabaseConformance: Sendable {
             try self.expect(code == .readOnly, "A write gave \(String(describing: code)).")
             try await database.transaction { try await self.add(1, "a", $0) }
             try self.expect(await database.check().status == .connected, "It counts as a fault of the database.")
+        case .namesAreQuoted:
+            // A quote that a combining mark follows is one for the database, and part of another character for Swift.
+            for name in [
+                "name\") SELECT 1, 2 --", "name\"\u{301}) SELECT 1, 2 --", "\u{600}\") SELECT 1, 2 --",
+            ] {
+                let code = await self.code {
+                    _ = try await database.transaction {
+                        try await $0.copy(into: "things", columns: ["id", name], rows: [[.integer(1), .text("a")]])
+                    }
+                }
+                try self.expect(code == .invalidStatement, "A column of an odd name gave \(String(describing: code)).")
+            }
+            let code = await self.code {
+                _ = try await database.transaction {
+                    try await $0.copy(into: "things\"\u{301} --", columns: ["id"], rows: [[.integer(1)]])
+                }
+            }
+            try self.expect(code == .invalidStatement, "A table of an odd name gave \(String(describing: code)).")
+            try self.expect(try await self.names(database).isEmpty, "An odd name wrote something.")
+        case .textInSpliceIsLeftAlone:
+            let part: Statement = "\("b") AS second, 'costs US$1' AS price"
+            let row = try await database.query("SELECT \("a") AS first, \(part)").first
+            try self.expect(
+                row?.values == [.text("a"), .text("b"), .text("costs US$1")],
+                "A statement within a statement gave \(String(describing: row)).")
+        case .transactionControlIsRefused:
+            let statements: [Statement] = [
+                "BEGIN", "commit", "COMMIT AND CHAIN", "/* a */ ROLLBACK", "-- a\nEND", "START TRANSACTION",
+                "rollback to a",
+            ]
+            for statement in statements {
+                try await database.transaction { transaction in
+                    let one = await self.code { try await transaction.execute(statement) }
+                    let many = await self.code { try await transaction.executeAll([statement]) }
+                    try self.expect(
+                        one == .invalidStatement && many == .invalidStatement,
+                        "'\(statement.sql)' in a transaction gave \(String(describing: one)).")
+                }
+                let alone = await self.code { _ = try await database.query(statement) }
+                try self.expect(alone != nil, "'\(statement.sql)' was taken as a query.")
+            }
+            try await database.transaction { try await self.add(1, "a", $0) }
+            try self.expect(try await self.names(database) == ["a"], "The next transaction was not one.")
+        case .queryRefusesWrites:
+            let code = await self.code {
+                _ = try await database.query("INSERT INTO things (id, name, number) VALUES (1, 'a', 0) RETURNING id")
+            }
+            try self.expect(code == .readOnly, "A query that writes gave \(String(describing: code)).")
+            try self.expect(try await self.names(database).isEmpty, "A query has written.")
         case .endedTransactionDoesNothing:
             let escaped = try await database.transaction { $0 }
             let code = await self.code { try await self.add(1, "a", escaped) }
