@@ -1,0 +1,29 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+/// A name and a value that tell one series of a metric from the others.
+public struct MetricLabel: Sendable, Hashable {
+    /// The longest value that is kept, in bytes of UTF-8.
+    static let maxValueLength = 1024
+    /// What ends a value that was longer.
+    static let cutMark = "…"
+
+    /// The name.
+    public let name: String
+    /// The value; cut if it was longer than a kilobyte.
+    public let value: String
+
+    /// A label; of a value that is too long, the beginning.
+    public init(_ name: String, _ value: String) {
+        self.name = name
+        guard value.utf8.count > Self.maxValueLength else {
+            self.value = value
+            return
+        }
+        var end = value.utf8.index(value.startIndex, offsetBy: Self.maxValueLength - Self.cutMark.utf8.count)
+        while end > value.startIndex, end.samePosition(in: value.unicodeScalars) == nil {
+            value.utf8.formIndex(before: &end)
+        }
+        self.value = value[..<end] + Self.cutMark
+    }
+}
