@@ -5,108 +5,180 @@ import Logging
 
 /// One Elastic Common Schema object a line: the fixed fields in a fixed order, then the metadata in the order of its keys.
 struct JSONLogLayout: Sendable {
-    /// The names that metadata cannot take; such a key moves below `labels.`.
-    private static let fixedFields: Set<String> = [
-        "@timestamp", "log.level", "message", "ecs.version", "service.name", "service.version", "service.environment",
-        "service.node.name", "event.dataset", "log.logger", "labels.truncated",
-    ]
     private static let truncationMark: StaticString = ",\"labels.truncated\":true"
     private static let end: StaticString = "}"
 
     /// `,"ecs.version":` to the last field of the service.
     private let service: [UInt8]
-    /// `,"event.dataset":…`
-    private let dataset: [UInt8]
+    /// The same, then `,"event.dataset":…` and `,"log.logger":…`.
+    private let fixed: [UInt8]
     /// `,"log.logger":…`
     private let logger: [UInt8]
 
     init(label: String, service: LogService) {
-        self.service =
+        let fields =
             Self.field(",\"ecs.version\":", "8.11")
             + Self.field(",\"service.name\":", service.name)
             + Self.field(",\"service.version\":", service.version)
             + Self.field(",\"service.environment\":", service.environment)
             + (service.instanceID.map { Self.field(",\"service.node.name\":", $0) } ?? [])
-        self.dataset = Self.field(",\"event.dataset\":", "\(service.name).log")
-        self.logger = Self.field(",\"log.logger\":", label)
+        let logger = Self.field(",\"log.logger\":", label)
+        self.service = fields
+        self.fixed = fields + Self.field(",\"event.dataset\":", "\(service.name).log") + logger
+        self.logger = logger
     }
 
     private static func field(_ name: StaticString, _ value: String) -> [UInt8] {
-        var line = LogLine(expectedSize: 64)
+        let scratch = LogScratch()
+        var line = LogLine(buffer: scratch.buffer)
         line.append(raw: name)
-        line.appendJSON(value, limit: LogLine.Limit.name)
-        return line.bytes
+        line.appendJSON(value, limit: LogLine.Limit.name, scrubbing: false)
+        return withExtendedLifetime(scratch) { Array(line.bytes) }
     }
 
-    func line(for record: LogRecord) -> [UInt8] {
-        var metadata = record.metadata
-        var line = LogLine(expectedSize: 512 + record.message.utf8.count)
-        line.append(raw: "{\"@timestamp\":\"")
-        line.append(LogTimestamp(unixMilliseconds: record.time), withDate: true)
-        line.append(raw: "\",\"log.level\":\"")
-        line.append(raw: Self.name(of: record.level))
-        line.append(raw: "\",\"message\":")
-        line.appendJSON(record.message, limit: LogLine.Limit.message)
-        line.append(raw: self.service)
-        if let index = metadata.firstIndex(where: { $0.key == "event.dataset" }),
-            let dataset = metadata[index].value.text
-        {
-            metadata.remove(at: index)
+    /// Appends the line of a record, without its newline.
+    ///
+    /// - Parameter fields: The metadata, in the order of its keys, each of them once.
+    func append(
+        _ record: LogRecord,
+        fields: inout ContiguousArray<LogField>,
+        to line: inout LogLine,
+        scratch: LogScratch
+    ) {
+        self.appendHead(of: record, to: &line, scratch: scratch)
+        if let dataset = Self.moveAside(&fields, hasErrorType: record.errorType != nil) {
+            line.append(raw: self.service)
             line.append(raw: ",\"event.dataset\":")
             line.appendJSON(dataset, limit: LogLine.Limit.name)
+            line.append(raw: self.logger)
         } else {
-            line.append(raw: self.dataset)
+            line.append(raw: self.fixed)
         }
-        line.append(raw: self.logger)
-        if let errorType = record.errorType {
-            line.append(raw: ",\"error.type\":")
-            line.appendJSON(errorType, limit: LogLine.Limit.name)
+        self.appendErrorType(of: record, to: &line)
+        for index in fields.indices {
+            let start = line.count
+            line.append(UInt8(ascii: ","))
+            line.appendJSON(fields[index].key, limit: LogLine.Limit.escaped, scrubbing: false)
+            line.append(UInt8(ascii: ":"))
+            line.appendJSON(fields[index].value)
+            guard Self.fits(&line, since: start) else { break }
         }
-        Self.append(metadata, to: &line, hasErrorType: record.errorType != nil)
         line.append(raw: Self.end)
-        return line.bytes
     }
 
-    /// Appends the fields in the order of their names, as long as there is room.
-    private static func append(
-        _ metadata: [(key: String, value: Logger.MetadataValue)],
+    /// The same with fields that are written already.
+    func append(
+        _ record: LogRecord,
+        fragments: borrowing LogFragments,
         to line: inout LogLine,
-        hasErrorType: Bool
+        scratch: LogScratch
     ) {
-        var fields = metadata
-        for index in fields.indices {
-            let key = fields[index].key
-            guard Self.fixedFields.contains(key) || (hasErrorType && key == "error.type") else { continue }
+        self.appendHead(of: record, to: &line, scratch: scratch)
+        if let dataset = fragments.dataset {
+            line.append(raw: self.service)
+            line.append(raw: ",\"event.dataset\":")
+            line.append(fragments.bytes(dataset))
+            line.append(raw: self.logger)
+        } else {
+            line.append(raw: self.fixed)
+        }
+        self.appendErrorType(of: record, to: &line)
+        fragments.forEach { fragment in
+            // Lent by the fragments for this call.
+            let start = line.count
+            line.append(fragment)
+            return Self.fits(&line, since: start)
+        }
+        line.append(raw: Self.end)
+    }
+
+    @inline(__always)
+    private func appendHead(of record: LogRecord, to line: inout LogLine, scratch: LogScratch) {
+        line.append(raw: "{\"@timestamp\":\"")
+        line.append(unixMilliseconds: record.time, cachedIn: scratch)
+        line.append(raw: Self.head(of: record.level))
+        line.appendJSON(record.message, limit: LogLine.Limit.message)
+    }
+
+    @inline(__always)
+    private func appendErrorType(of record: LogRecord, to line: inout LogLine) {
+        guard let errorType = record.errorType else { return }
+        line.append(raw: ",\"error.type\":")
+        line.appendJSON(errorType, limit: LogLine.Limit.name, scrubbing: false)
+    }
+
+    /// Takes back what has no room, and says so in its place.
+    @inline(__always)
+    private static func fits(_ line: inout LogLine, since start: Int) -> Bool {
+        guard line.isFull(with: Self.truncationMark.utf8CodeUnitCount + Self.end.utf8CodeUnitCount) else { return true }
+        line.truncate(to: start)
+        line.append(raw: Self.truncationMark)
+        return false
+    }
+
+    // MARK: Names that are taken
+
+    /// Whether a key that begins like that may be the name of a fixed field: almost no key gets any further.
+    @inline(__always)
+    static func mayBeFixed(_ beginning: UInt64) -> Bool {
+        switch UInt8(truncatingIfNeeded: beginning >> 56) {
+        case UInt8(ascii: "@"), UInt8(ascii: "e"), UInt8(ascii: "l"), UInt8(ascii: "m"), UInt8(ascii: "s"): true
+        default: false
+        }
+    }
+
+    /// Whether metadata cannot have this name; such a key moves below `labels.`.
+    static func isFixed(_ key: String, hasErrorType: Bool) -> Bool {
+        switch key.utf8.count {
+        case 7: key == "message"
+        case 9: key == "log.level"
+        case 10: key == "@timestamp" || key == "log.logger" || (hasErrorType && key == "error.type")
+        case 11: key == "ecs.version"
+        case 12: key == "service.name"
+        case 13: key == "event.dataset"
+        case 15: key == "service.version"
+        case 16: key == "labels.truncated"
+        case 17: key == "service.node.name"
+        case 19: key == "service.environment"
+        default: false
+        }
+    }
+
+    /// Takes the data set out of the fields, and renames those whose names are taken.
+    private static func moveAside(_ fields: inout ContiguousArray<LogField>, hasErrorType: Bool) -> String? {
+        for index in fields.indices where self.isFixed(fields[index].key, hasErrorType: hasErrorType) {
+            return self.rename(in: &fields, hasErrorType: hasErrorType)
+        }
+        return nil
+    }
+
+    private static func rename(in fields: inout ContiguousArray<LogField>, hasErrorType: Bool) -> String? {
+        var dataset: String?
+        if let index = fields.firstIndex(where: { $0.key == "event.dataset" }), let text = fields[index].value.text {
+            dataset = text
+            fields.remove(at: index)
+        }
+        let names = Set(fields.map(\.key))
+        for index in fields.indices where self.isFixed(fields[index].key, hasErrorType: hasErrorType) {
             // Until nobody else has that name.
-            var label = key
-            repeat { label = "labels.\(label)" } while metadata.contains { $0.key == label }
+            var label = fields[index].key
+            repeat { label = "labels.\(label)" } while names.contains(label)
             fields[index].key = label
         }
-        fields.sort { $0.key < $1.key }
-        let ending = Self.truncationMark.utf8CodeUnitCount + Self.end.utf8CodeUnitCount
-        for (name, value) in fields {
-            let start = line.bytes.count
-            line.append(raw: ",")
-            line.appendJSON(name, limit: LogLine.Limit.escaped)
-            line.append(raw: ":")
-            line.appendJSON(value)
-            if line.isFull(with: ending) {
-                line.truncate(to: start)
-                line.append(raw: Self.truncationMark)
-                return
-            }
-        }
+        fields.settle(hasSeveralSources: false)
+        return dataset
     }
 
-    private static func name(of level: Logger.Level) -> StaticString {
+    /// `…","log.level":"info","message":`
+    private static func head(of level: Logger.Level) -> StaticString {
         switch level {
-        case .trace: "trace"
-        case .debug: "debug"
-        case .info: "info"
-        case .notice: "notice"
-        case .warning: "warning"
-        case .error: "error"
-        case .critical: "critical"
+        case .trace: "\",\"log.level\":\"trace\",\"message\":"
+        case .debug: "\",\"log.level\":\"debug\",\"message\":"
+        case .info: "\",\"log.level\":\"info\",\"message\":"
+        case .notice: "\",\"log.level\":\"notice\",\"message\":"
+        case .warning: "\",\"log.level\":\"warning\",\"message\":"
+        case .error: "\",\"log.level\":\"error\",\"message\":"
+        case .critical: "\",\"log.level\":\"critical\",\"message\":"
         }
     }
 }

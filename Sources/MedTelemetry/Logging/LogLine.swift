@@ -1,13 +1,15 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import Logging
 
-/// The bytes of one log line while it is built.
+/// One log line while it is built, in memory that its maker lends.
 ///
 /// Whatever is appended as text, the line stays one line of valid UTF-8: control characters and line separators are
-/// escaped, and a text that is too long is cut at a character boundary, with a mark.
-struct LogLine {
+/// escaped, and a text that is too long is cut at a character boundary, with a mark. What looks like a secret is taken out
+/// of texts on the way (``Scrubber``), before they are cut.
+struct LogLine: ~Copyable {
     /// The most bytes of a text; the numbers add up to less than ``maximumSize`` even if every character is escaped.
     enum Limit {
         static let message = 16_384
@@ -24,69 +26,130 @@ struct LogLine {
     static let maximumDepth = 8
     private static let cutMark: StaticString = "…[cut]"
 
-    private(set) var bytes: [UInt8] = []
+    /// Of ``LogScratch/capacity`` bytes, which is more than a line and its last field can take. The maker keeps it alive.
+    private let buffer: UnsafeMutablePointer<UInt8>
+    private(set) var count = 0
 
-    init(expectedSize: Int) {
-        self.bytes.reserveCapacity(expectedSize)
+    init(buffer: UnsafeMutablePointer<UInt8>) {
+        // Lent by the maker: see above.
+        self.buffer = buffer
+    }
+
+    /// The line so far, valid until more is appended.
+    var bytes: UnsafeBufferPointer<UInt8> {
+        // As long as the memory that the maker lends.
+        UnsafeBufferPointer(start: self.buffer, count: self.count)
     }
 
     /// Whether the line would be too long, were something of this size appended at its end.
     func isFull(with ending: Int) -> Bool {
         // One more for the newline.
-        self.bytes.count + ending + 1 > Self.maximumSize
+        self.count + ending + 1 > Self.maximumSize
     }
 
     /// Takes back what was appended since the line had this size.
     mutating func truncate(to count: Int) {
-        self.bytes.removeSubrange(count...)
+        self.count = count
     }
 
-    mutating func append(_ timestamp: LogTimestamp, withDate: Bool) {
-        if withDate {
-            timestamp.appendDateAndTime(to: &self.bytes)
-        } else {
-            timestamp.appendTime(to: &self.bytes)
+    /// Appends `2025-10-27T05:34:00.000Z`. All but the milliseconds is taken from the last line, if that was in the same
+    /// second.
+    mutating func append(unixMilliseconds: Int64, cachedIn scratch: LogScratch) {
+        let milliseconds = (unixMilliseconds % 1000 + 1000) % 1000
+        let second = (unixMilliseconds - milliseconds) / 1000
+        if second != scratch.second {
+            scratch.date.removeAll(keepingCapacity: true)
+            LogTimestamp(unixMilliseconds: unixMilliseconds).appendDateAndTime(to: &scratch.date)
+            // A time that cannot be printed prints as another: it is no text to take milliseconds from.
+            let isPrintable = LogTimestamp.printable.contains(unixMilliseconds)
+            scratch.second = isPrintable ? second : .min
+            self.append(raw: scratch.date)
+            return
         }
+        self.append(raw: scratch.date)
+        let number = Int(milliseconds)
+        // The last four of the twenty-four characters just appended.
+        let end = self.buffer + self.count - 4
+        end[0] = UInt8(ascii: "0") + UInt8(number / 100)
+        end[1] = UInt8(ascii: "0") + UInt8(number / 10 % 10)
+        end[2] = UInt8(ascii: "0") + UInt8(number % 10)
     }
+
+    mutating func append(timeOf unixMilliseconds: Int64) {
+        var bytes: [UInt8] = []
+        LogTimestamp(unixMilliseconds: unixMilliseconds).appendTime(to: &bytes)
+        self.append(raw: bytes)
+    }
+
+    // MARK: Bytes
 
     /// Appends bytes that are known to be well-formed.
-    mutating func append(raw: [UInt8]) {
-        self.bytes.append(contentsOf: raw)
+    @inline(__always)
+    mutating func append(raw bytes: [UInt8]) {
+        bytes.withUnsafeBufferPointer { self.append($0) }
     }
 
     /// Appends a literal that is known to be well-formed.
+    @inline(__always)
     mutating func append(raw: StaticString) {
-        raw.withUTF8Buffer { self.bytes.append(contentsOf: $0) }
+        // A literal lives as long as the program.
+        self.append(UnsafeBufferPointer(start: raw.utf8Start, count: raw.utf8CodeUnitCount))
+    }
+
+    @inline(__always)
+    mutating func append(_ byte: UInt8) {
+        guard self.count < LogScratch.capacity else { return }
+        // Inside the memory, by the line above.
+        self.buffer[self.count] = byte
+        self.count += 1
+    }
+
+    /// Appends bytes that are known to be well-formed.
+    @inline(__always)
+    mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) {
+        // Lent by the caller. More than fits cannot come, by the limits above; if it did, memory would still be safe.
+        guard let start = bytes.baseAddress, self.count + bytes.count <= LogScratch.capacity else { return }
+        memcpy(self.buffer + self.count, start, bytes.count)
+        self.count += bytes.count
     }
 
     // MARK: Text
 
     /// Appends a text for people: only what would break the line or move the cursor is escaped.
-    mutating func appendText(_ text: String, limit: Int) {
-        self.append(text, limit: limit, escapingQuotes: false)
+    mutating func appendText(_ text: String, limit: Int, scrubbing: Bool = true) {
+        self.append(text, limit: limit, escapingQuotes: false, scrubbing: scrubbing)
     }
 
     /// Appends a text without quotes if it can be told apart without them.
-    mutating func appendToken(_ text: String, limit: Int) {
+    mutating func appendToken(_ text: String, limit: Int, scrubbing: Bool = true) {
         let needsQuotes =
             text.isEmpty
             || text.utf8.contains { byte in
                 byte <= 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "=") || byte == UInt8(ascii: "\\")
             }
         if needsQuotes {
-            self.appendJSON(text, limit: limit)
+            self.appendJSON(text, limit: limit, scrubbing: scrubbing)
         } else {
-            self.appendText(text, limit: limit)
+            self.appendText(text, limit: limit, scrubbing: scrubbing)
         }
     }
 
     // MARK: JSON
 
     /// Appends a JSON string.
-    mutating func appendJSON(_ text: String, limit: Int) {
-        self.bytes.append(UInt8(ascii: "\""))
-        self.append(text, limit: limit, escapingQuotes: true)
-        self.bytes.append(UInt8(ascii: "\""))
+    mutating func appendJSON(_ text: String, limit: Int, scrubbing: Bool = true) {
+        self.append(UInt8(ascii: "\""))
+        self.append(text, limit: limit, escapingQuotes: true, scrubbing: scrubbing)
+        self.append(UInt8(ascii: "\""))
+    }
+
+    /// Appends the text of a metadata value as a JSON string, with a limit of its own; nothing if it is not a text.
+    mutating func appendJSON(_ value: Logger.MetadataValue, limit: Int) {
+        switch value {
+        case .string(let text): self.appendJSON(text, limit: limit)
+        case .stringConvertible(let value): self.appendJSON(value.description, limit: limit)
+        case .dictionary, .array: break
+        }
     }
 
     /// Appends a metadata value as JSON, a dictionary in the order of its keys; gives up in the middle when the line is
@@ -100,128 +163,231 @@ struct LogLine {
         case .dictionary where depth > Self.maximumDepth, .array where depth > Self.maximumDepth:
             self.append(raw: "\"…\"")
         case .dictionary(let fields):
-            self.bytes.append(UInt8(ascii: "{"))
-            var separator: StaticString = ""
+            self.append(UInt8(ascii: "{"))
+            var isFirst = true
             for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
                 guard !self.isFull(with: 0) else { return }
-                self.append(raw: separator)
-                self.appendJSON(key, limit: Limit.escaped)
-                self.append(raw: ":")
+                if !isFirst { self.append(UInt8(ascii: ",")) }
+                self.appendJSON(key, limit: Limit.escaped, scrubbing: false)
+                self.append(UInt8(ascii: ":"))
                 self.appendJSON(value, depth: depth + 1)
-                separator = ","
+                isFirst = false
             }
-            self.bytes.append(UInt8(ascii: "}"))
+            self.append(UInt8(ascii: "}"))
         case .array(let values):
-            self.bytes.append(UInt8(ascii: "["))
-            var separator: StaticString = ""
+            self.append(UInt8(ascii: "["))
+            var isFirst = true
             for value in values {
                 guard !self.isFull(with: 0) else { return }
-                self.append(raw: separator)
+                if !isFirst { self.append(UInt8(ascii: ",")) }
                 self.appendJSON(value, depth: depth + 1)
-                separator = ","
+                isFirst = false
             }
-            self.bytes.append(UInt8(ascii: "]"))
+            self.append(UInt8(ascii: "]"))
         }
     }
 
     // MARK: Escapes and cuts
 
-    private mutating func append(_ text: String, limit: Int, escapingQuotes: Bool) {
+    @inline(__always)
+    private mutating func append(_ text: String, limit: Int, escapingQuotes: Bool, scrubbing: Bool) {
         var text = text
-        var isCut = false
-        if text.utf8.count > limit {
-            text = String(text[..<text.characterBoundary(atOrBefore: limit)])
-            isCut = true
+        let isAppended = text.withUTF8 { bytes in
+            // The storage of the string, lent for this call.
+            guard bytes.count <= limit else { return false }
+            if scrubbing, let scrubbed = Scrubber.scrub(bytes) {
+                guard scrubbed.count <= limit else { return false }
+                return scrubbed.withUnsafeBufferPointer { self.appendMarkingCut($0, escapingQuotes: escapingQuotes) }
+            }
+            return self.appendMarkingCut(bytes, escapingQuotes: escapingQuotes)
         }
+        if !isAppended { self.appendCut(text, limit: limit, escapingQuotes: escapingQuotes, scrubbing: scrubbing) }
+    }
+
+    private mutating func appendMarkingCut(_ bytes: UnsafeBufferPointer<UInt8>, escapingQuotes: Bool) -> Bool {
+        // Lent by the caller.
+        if !self.appendEscaped(bytes, escapingQuotes: escapingQuotes) { self.append(raw: Self.cutMark) }
+        return true
+    }
+
+    /// The slow way, for a text that is too long.
+    @inline(never)
+    private mutating func appendCut(_ text: String, limit: Int, escapingQuotes: Bool, scrubbing: Bool) {
+        var (text, isCut) = text.cut(to: limit, scrubbing: scrubbing)
         let isComplete = text.withUTF8 { self.appendEscaped($0, escapingQuotes: escapingQuotes) }
         if isCut || !isComplete { self.append(raw: Self.cutMark) }
     }
 
-    /// Copies the stretches between the bytes that need an escape.
+    /// Copies a text, with escapes where they are needed.
     ///
     /// - Returns: `false` when the escapes made the text so long that the rest of it was left out.
     private mutating func appendEscaped(_ text: UnsafeBufferPointer<UInt8>, escapingQuotes: Bool) -> Bool {
         // The pointer is the storage of a string, valid for the call that lends it to us.
-        let limit = self.bytes.count + Limit.escaped
-        var copied = 0
+        guard let source = text.baseAddress else { return true }
+        let source8 = UnsafeRawPointer(source)
+        let length = text.count
+        let limit = min(self.count + Limit.escaped, LogScratch.capacity - 16)
+        let quotes: UInt64 = escapingQuotes ? .max : 0
         var index = 0
-        while index < text.count {
-            guard let escape = Self.escape(in: text, at: index, escapingQuotes: escapingQuotes) else {
-                index += 1
-                continue
+        var count = self.count
+        defer { self.count = count }
+        while index < length {
+            let rest = length - index
+            if rest < 8, count + 8 <= limit {
+                // The same for the last few bytes, gathered into a word; what is behind them does not count.
+                let word = Self.gather(source8 + index, count: rest)
+                UnsafeMutableRawPointer(self.buffer + count).storeBytes(of: word, as: UInt64.self)
+                let special = Self.special(word, quotes: quotes) & (1 << UInt64(8 * rest) &- 1)
+                guard special != 0 else {
+                    count += rest
+                    return true
+                }
+                let plain = special.trailingZeroBitCount / 8
+                index += plain
+                count += plain
+            } else if count + 8 <= limit {
+                // Eight bytes at once: inside the text and inside the memory, by the line above. All are copied; the first
+                // that needs more than that is where the next turn goes on.
+                let word = source8.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                UnsafeMutableRawPointer(self.buffer + count).storeBytes(of: word, as: UInt64.self)
+                let special = Self.special(word, quotes: quotes)
+                if special == 0 {
+                    index += 8
+                    count += 8
+                    continue
+                }
+                let plain = special.trailingZeroBitCount / 8
+                index += plain
+                count += plain
             }
-            // Six bytes are the longest escape.
-            guard self.append(text[copied..<index], upTo: limit - 6) else { return false }
-            self.append(escaped: escape.codeUnit)
-            index += escape.length
-            copied = index
+            let byte = source[index]
+            let size = Self.scalarSize(byte)
+            if let escape = Self.escape(in: text, at: index, escapingQuotes: escapingQuotes) {
+                guard count + 6 <= limit else { return false }
+                count += Self.write(escaped: escape, to: self.buffer + count)
+            } else {
+                guard count + size <= limit else { return false }
+                for offset in 0..<size { self.buffer[count + offset] = source[index + offset] }
+                count += size
+            }
+            index += size
         }
-        return self.append(text[copied...], upTo: limit)
+        return true
     }
 
-    /// Appends what fits of a stretch, without splitting a scalar.
-    private mutating func append(_ stretch: Slice<UnsafeBufferPointer<UInt8>>, upTo limit: Int) -> Bool {
-        // Still the storage that the caller of `appendEscaped` lends.
-        let room = limit - self.bytes.count
-        guard stretch.count > room else {
-            self.bytes.append(contentsOf: stretch)
-            return true
+    /// One to seven bytes in a word. Loads overlap, so that none reads outside of these bytes.
+    @inline(__always)
+    private static func gather(_ source: UnsafeRawPointer, count: Int) -> UInt64 {
+        // Of the caller's text, which has so many bytes there.
+        if count >= 4 {
+            let first = UInt64(source.loadUnaligned(as: UInt32.self))
+            let last = UInt64(source.loadUnaligned(fromByteOffset: count - 4, as: UInt32.self))
+            return first | last << UInt64(8 * (count - 4))
         }
-        var end = stretch.startIndex + max(room, 0)
-        while end > stretch.startIndex, stretch[end] & 0xC0 == 0x80 { end -= 1 }
-        self.bytes.append(contentsOf: stretch[..<end])
-        return false
+        let first = UInt64(source.load(as: UInt8.self))
+        let middle = UInt64(source.load(fromByteOffset: count / 2, as: UInt8.self))
+        let last = UInt64(source.load(fromByteOffset: count - 1, as: UInt8.self))
+        return first | middle << UInt64(8 * (count / 2)) | last << UInt64(8 * (count - 1))
     }
 
-    /// The code unit to escape at a place in a text, if there is one, and how many bytes it takes there: control characters
-    /// (C0, C1, DEL), the line separators U+2028 and U+2029, and for JSON the quote and the backslash.
+    /// The high bit of every byte that may need an escape: below 0x20, a quote, a backslash, 0x7F and above. The lowest
+    /// of these bits is exact.
+    @inline(__always)
+    private static func special(_ word: UInt64, quotes: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highs: UInt64 = 0x8080_8080_8080_8080
+        let control = (word &- ones &* 0x20) & ~word
+        let quote = word ^ ones &* 0x22
+        let backslash = word ^ ones &* 0x5C
+        let isQuote = (quote &- ones) & ~quote | (backslash &- ones) & ~backslash
+        // 0x7F has its high bit set when 1 is added, and so has whatever is above.
+        let above = word &+ ones
+        return (control | isQuote & quotes | above | word) & highs
+    }
+
+    /// How many bytes a scalar has, by its first one.
+    @inline(__always)
+    private static func scalarSize(_ byte: UInt8) -> Int {
+        byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4
+    }
+
+    /// The code unit to escape at a place in a text, if there is one: control characters (C0, C1, DEL), the line
+    /// separators U+2028 and U+2029, and for JSON the quote and the backslash.
     @inline(__always)
     private static func escape(
         in text: UnsafeBufferPointer<UInt8>,
         at index: Int,
         escapingQuotes: Bool
-    ) -> (codeUnit: UInt16, length: Int)? {
+    ) -> UInt16? {
         // Lent as above. Valid UTF-8: a leading byte has its continuation bytes, so the look ahead stays inside.
         let byte = text[index]
         switch byte {
         case 0..<0x20, 0x7F:
-            return (UInt16(byte), 1)
+            return UInt16(byte)
         case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-            return escapingQuotes ? (UInt16(byte), 1) : nil
+            return escapingQuotes ? UInt16(byte) : nil
         case 0xC2 where text[index + 1] < 0xA0:
-            return (UInt16(text[index + 1]), 2)
+            return UInt16(text[index + 1])
         case 0xE2 where text[index + 1] == 0x80 && (0xA8...0xA9).contains(text[index + 2]):
-            return (0x2000 + UInt16(text[index + 2]) - 0x80, 3)
+            return 0x2000 + UInt16(text[index + 2]) - 0x80
         default:
             return nil
         }
     }
 
-    private mutating func append(escaped codeUnit: UInt16) {
-        switch codeUnit {
-        case 0x08: self.append(raw: "\\b")
-        case 0x09: self.append(raw: "\\t")
-        case 0x0A: self.append(raw: "\\n")
-        case 0x0C: self.append(raw: "\\f")
-        case 0x0D: self.append(raw: "\\r")
-        case 0x22: self.append(raw: "\\\"")
-        case 0x5C: self.append(raw: "\\\\")
-        default:
-            self.append(raw: "\\u")
-            for shift in [12, 8, 4, 0] {
-                let digit = UInt8(codeUnit >> UInt16(shift) & 0xF)
-                self.bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+    /// Writes an escape of at most six bytes; returns how many.
+    private static func write(escaped codeUnit: UInt16, to target: UnsafeMutablePointer<UInt8>) -> Int {
+        // The caller has made sure of the room.
+        target[0] = UInt8(ascii: "\\")
+        let letter: Unicode.Scalar? =
+            switch codeUnit {
+            case 0x08: "b"
+            case 0x09: "t"
+            case 0x0A: "n"
+            case 0x0C: "f"
+            case 0x0D: "r"
+            case 0x22: "\""
+            case 0x5C: "\\"
+            default: nil
             }
+        if let letter {
+            target[1] = UInt8(ascii: letter)
+            return 2
         }
+        target[1] = UInt8(ascii: "u")
+        for place in 0..<4 {
+            let digit = UInt8(codeUnit >> UInt16(12 - 4 * place) & 0xF)
+            target[2 + place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+        }
+        return 6
     }
 }
 
 extension String {
+    /// The beginning of a text that has at most so many bytes, without what looks like a secret, and whether anything of it
+    /// is missing.
+    func cut(to limit: Int, scrubbing: Bool) -> (text: String, isCut: Bool) {
+        var text = self
+        var isCut = false
+        // More than is kept: a secret that the cut would split is seen whole.
+        let window = limit + 4096
+        if scrubbing {
+            if text.utf8.count > window {
+                // A slice ends at a scalar.
+                text = String(text[..<text.utf8.index(text.startIndex, offsetBy: window)])
+                isCut = true
+            }
+            text = Scrubber.scrub(text)
+        }
+        guard text.utf8.count > limit else { return (text, isCut) }
+        return (String(text[..<text.characterBoundary(atOrBefore: limit)]), true)
+    }
+
     /// The last place between two characters that has at most so many bytes of UTF-8 before it.
     ///
     /// A character can be arbitrarily long (a letter with a thousand accents): one that is longer than all sense is cut
     /// between two scalars.
-    fileprivate func characterBoundary(atOrBefore byteCount: Int) -> String.Index {
+    private func characterBoundary(atOrBefore byteCount: Int) -> String.Index {
         let sensibleLength = 512
         // A slice begins and ends at scalars.
         let prefix = self[..<self.utf8.index(self.startIndex, offsetBy: byteCount)]

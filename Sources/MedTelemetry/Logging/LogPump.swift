@@ -15,7 +15,7 @@ import Logging
 /// The lock is held for memory operations alone, never for a `write(2)`: whoever logs or flushes can always take it.
 final class LogPump: Sendable {
     /// Builds the line that says how many were dropped.
-    typealias DropNotice = @Sendable (_ count: Int) -> [UInt8]
+    typealias Notice = @Sendable (LogNotice) -> [UInt8]
 
     private enum Phase { case idle, writing, broken }
 
@@ -25,7 +25,7 @@ final class LogPump: Sendable {
         var isClosed = false
         /// Whether the last write failed: then a notice of dropped lines waits for one that works.
         var isFailing = false
-        var dropNotice: DropNotice?
+        var dropNotice: Notice?
         var reportedDropCount = 0
         var flushes: [Flush] = []
 
@@ -64,13 +64,14 @@ final class LogPump: Sendable {
 
     var droppedLineCount: Int { self.state.withLock { $0.queue.droppedLineCount } }
 
-    func write(_ line: [UInt8], level: Logger.Level) {
+    func write(_ line: UnsafeBufferPointer<UInt8>, level: Logger.Level) {
+        // Lent by the caller; the queue copies it.
         let isAsleep = self.state.withLock { state in
             guard state.phase != .broken else {
                 state.queue.refuse()
                 return false
             }
-            state.queue.append(line, level: level)
+            state.queue.append(terminated: line, level: level)
             defer { state.phase = .writing }
             return state.phase == .idle
         }
@@ -92,7 +93,7 @@ final class LogPump: Sendable {
         return self.state.withLock { !$0.isFailing && $0.queue.lostLineCount == lostBefore }
     }
 
-    func setDropNotice(_ notice: @escaping DropNotice) {
+    func setNotice(_ notice: @escaping Notice) {
         self.state.withLock { state in
             if state.dropNotice == nil { state.dropNotice = notice }
         }
@@ -175,7 +176,9 @@ final class LogPump: Sendable {
         }
         guard let notice, dropped > reported else { return }
         // The notice is built and written without the lock.
-        guard output.write(notice(dropped - reported) + [UInt8(ascii: "\n")]) == 0 else { return }
+        guard output.write(notice(.dropped(lines: dropped - reported, errors: 0)) + [UInt8(ascii: "\n")]) == 0 else {
+            return
+        }
         self.state.withLock { $0.reportedDropCount = dropped }
     }
 

@@ -44,8 +44,9 @@ struct LogQueue {
     var isEmpty: Bool { self.chunks.isEmpty }
 
     /// Queues a line, or counts it as dropped when there is no room for one of its level.
-    mutating func append(_ line: [UInt8], level: Logger.Level) {
-        let size = line.count + 1
+    mutating func append(terminated line: UnsafeBufferPointer<UInt8>, level: Logger.Level) {
+        // Lent by the caller.
+        let size = line.count
         let limit = level >= .error ? self.capacity + self.reserve : self.capacity
         guard self.byteCount + size <= limit else { return self.refuse() }
         if let last = self.chunks.indices.last, self.chunks[last].bytes.count + size <= Self.chunkSize {
@@ -92,9 +93,9 @@ struct LogQueue {
 }
 
 extension LogQueue.Chunk {
-    fileprivate mutating func append(_ line: [UInt8]) {
+    fileprivate mutating func append(_ line: UnsafeBufferPointer<UInt8>) {
+        // Lent by the caller.
         self.bytes.append(contentsOf: line)
-        self.bytes.append(UInt8(ascii: "\n"))
         self.lineCount += 1
     }
 }

@@ -11,6 +11,6 @@ struct LogRecord {
     let message: String
     /// The type of the error that came with the record. Never its description: it could quote a patient's data.
     var errorType: String?
-    /// In any order, every key once. An array, because merging dictionaries costs more than all the rest of a line.
+    /// In any order, every key once. Empty where the fields come apart, in memory that is used again.
     var metadata: [(key: String, value: Logger.MetadataValue)] = []
 }

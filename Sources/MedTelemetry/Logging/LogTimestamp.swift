@@ -16,7 +16,7 @@ struct LogTimestamp {
 
     private static let millisecondsPerDay: Int64 = 86_400_000
     /// 0000-01-01T00:00:00.000Z to 9999-12-31T23:59:59.999Z.
-    private static let printable: ClosedRange<Int64> = -62_167_219_200_000...253_402_300_799_999
+    static let printable: ClosedRange<Int64> = -62_167_219_200_000...253_402_300_799_999
 
     /// - Parameter unixMilliseconds: Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
     init(unixMilliseconds: Int64) {

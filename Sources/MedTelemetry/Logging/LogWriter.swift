@@ -40,7 +40,7 @@ public final class LogWriter: Sendable {
 
     /// Queues a line, given without its newline; never blocks, may drop it.
     public func write(_ line: [UInt8], level: Logger.Level) {
-        self.pump.write(line, level: level)
+        (line + [UInt8(ascii: "\n")]).withUnsafeBufferPointer { self.pump.write($0, level: level) }
     }
 
     /// Blocks the calling thread until everything that was queued before is written.
@@ -56,8 +56,14 @@ public final class LogWriter: Sendable {
     /// How many lines were dropped since the start.
     public var droppedLineCount: Int { self.pump.droppedLineCount }
 
-    /// The first caller decides how the line about dropped lines looks.
-    func setDropNotice(_ notice: @escaping @Sendable (_ count: Int) -> [UInt8]) {
-        self.pump.setDropNotice(notice)
+    /// Queues a line that has its newline already.
+    func write(terminated line: UnsafeBufferPointer<UInt8>, level: Logger.Level) {
+        // Lent by the caller; the queue copies it.
+        self.pump.write(line, level: level)
+    }
+
+    /// The first caller decides how the writer's own lines look.
+    func setNotice(_ line: @escaping @Sendable (LogNotice) -> [UInt8]) {
+        self.pump.setNotice(line)
     }
 }

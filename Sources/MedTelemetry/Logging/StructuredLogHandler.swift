@@ -8,7 +8,8 @@ public import Logging
 /// What the line promises: it is one line of valid UTF-8 (and valid JSON, in that format) of at most 64 KiB, whatever the
 /// record holds. Messages over 16 KiB and metadata values over 4 KiB are cut with the mark `…[cut]`; metadata for which
 /// there is no room is left out, which `labels.truncated` tells. Of an error that comes with the record, only the type is
-/// written: its description could hold a patient's data.
+/// written: its description could hold a patient's data. What looks like a secret in the message or in a metadata value is
+/// replaced by a mark (``Scrubber``).
 ///
 /// ```swift
 /// let writer = LogWriter()
@@ -18,51 +19,59 @@ public import Logging
 /// }
 /// ```
 public struct StructuredLogHandler: LogHandler {
-    public var logLevel: Logger.Level
     public var metadata: Logger.Metadata = [:]
     public var metadataProvider: Logger.MetadataProvider?
 
-    private let writer: LogWriter
-    private let layout: LogLayout
-    private let now: @Sendable () -> Int64
+    private let core: LogHandlerCore
+    /// The level that was set on this logger: it wins over whatever the levels say.
+    private var ownLevel: Logger.Level?
 
     /// Makes the handler of one logger.
     ///
     /// - Parameters:
     ///   - label: The logger's name: `log.logger`.
-    ///   - writer: Where the lines go. The first handler decides how the writer's own line about dropped lines looks.
+    ///   - writer: Where the lines go. The first handler decides how the writer's own lines look.
     ///   - format: For machines or for people.
     ///   - service: Who is logging.
-    ///   - level: The least severe level that is logged.
+    ///   - level: The least severe level that is logged, where `levels` is not given.
+    ///   - levels: The least severe level by the logger's name, which may change at any time.
     ///   - colored: Whether text is colored: only when the reader is a terminal and `NO_COLOR` is unset.
     ///   - metadataProvider: Adds metadata from the context of the caller.
     ///   - now: The time in milliseconds since 1970; the system's clock if not given.
+    ///   - sink: Is given every record that is logged, on the thread that logs it, after its line was queued: keep it
+    ///     short. What it logs itself, on that thread, is written and not given to it.
     public init(
         label: String,
         writer: LogWriter,
         format: LogFormat,
         service: LogService,
         level: Logger.Level = .info,
+        levels: LogLevels? = nil,
         colored: Bool = false,
         metadataProvider: Logger.MetadataProvider? = LoggingSystem.metadataProvider,
-        now: (@Sendable () -> Int64)? = nil
+        now: (@Sendable () -> Int64)? = nil,
+        sink: (@Sendable (LogRecordView) -> Void)? = nil
     ) {
-        let now = now ?? LogTimestamp.systemNow
-        self.logLevel = level
         self.metadataProvider = metadataProvider
-        self.writer = writer
-        self.layout = LogLayout(format: format, label: label, service: service, colored: colored)
-        self.now = now
-        writer.setDropNotice { count in
-            LogLayout(format: format, label: "LogWriter", service: service, colored: colored).line(
-                for: LogRecord(
-                    time: now(),
-                    level: .warning,
-                    message: "Log lines dropped",
-                    metadata: [("log.dropped", "\(count)")]
-                )
-            )
+        self.ownLevel = levels == nil ? level : nil
+        let now = now ?? LogTimestamp.systemNow
+        self.core = LogHandlerCore(
+            label: label,
+            writer: writer,
+            layout: LogLayout(format: format, label: label, service: service, colored: colored),
+            level: levels?.cell(forLabel: label),
+            now: now,
+            sink: sink
+        )
+        writer.setNotice { notice in
+            LogLayout(format: format, label: "LogWriter", service: service, colored: colored)
+                .line(for: notice.record(time: now()))
         }
+    }
+
+    public var logLevel: Logger.Level {
+        get { self.ownLevel ?? self.core.level?.level ?? .info }
+        set { self.ownLevel = newValue }
     }
 
     public subscript(metadataKey key: String) -> Logger.MetadataValue? {
@@ -71,33 +80,8 @@ public struct StructuredLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        let record = LogRecord(
-            time: self.now(),
-            level: event.level,
-            message: event.message.description,
-            errorType: event.error.map(Self.typeName),
-            metadata: self.metadata(for: event)
-        )
-        self.writer.write(self.layout.line(for: record), level: event.level)
-    }
-
-    /// `Module.Outer.Inner`, without the `(unknown context at $7f…)` of a private type: the address changes with every start.
-    private static func typeName(of error: any Error) -> String {
-        String(reflecting: type(of: error)).split(separator: ".").filter { !$0.hasPrefix("(unknown context") }
-            .joined(separator: ".")
-    }
-
-    /// What the caller says beats what the context says beats what the logger carries.
-    private func metadata(for event: LogEvent) -> [(key: String, value: Logger.MetadataValue)] {
-        let explicit = event.metadata ?? [:]
-        let provided = self.metadataProvider?.get() ?? [:]
-        var metadata: [(key: String, value: Logger.MetadataValue)] = []
-        metadata.reserveCapacity(explicit.count + provided.count + self.metadata.count)
-        metadata.append(contentsOf: explicit)
-        for field in provided where explicit[field.key] == nil { metadata.append(field) }
-        for field in self.metadata where explicit[field.key] == nil && provided[field.key] == nil {
-            metadata.append(field)
-        }
-        return metadata
+        // Before anything of the thread's is in use: a provider may log.
+        let provided = self.metadataProvider?.get()
+        self.core.log(event, provided: provided, own: self.metadata)
     }
 }

@@ -12,10 +12,10 @@ struct TextLogLayout: Sendable {
     /// Whether the reader is a terminal that understands colors.
     let colored: Bool
 
-    func line(for record: LogRecord) -> [UInt8] {
+    /// Appends the line of a record, without its newline. The fields are in the order of their keys.
+    func append(_ record: LogRecord, fields: inout ContiguousArray<LogField>, to line: inout LogLine) {
         let (name, color) = Self.label(for: record.level)
-        var line = LogLine(expectedSize: 256 + record.message.utf8.count)
-        line.append(LogTimestamp(unixMilliseconds: record.time), withDate: false)
+        line.append(timeOf: record.time)
         line.append(raw: " ")
         if self.colored { line.append(raw: color) }
         line.append(raw: name)
@@ -23,21 +23,23 @@ struct TextLogLayout: Sendable {
         line.append(raw: " ")
         line.appendText(record.message, limit: LogLine.Limit.message)
 
-        var metadata = record.metadata
-        if let errorType = record.errorType { metadata.append(("error.type", .string(errorType))) }
-        guard !metadata.isEmpty else { return line.bytes }
+        if let errorType = record.errorType {
+            fields.append(LogField(key: "error.type", value: .string(errorType), source: .call))
+            fields.settle(hasSeveralSources: false)
+        }
+        guard !fields.isEmpty else { return }
         line.append(raw: " ")
-        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
-            let start = line.bytes.count
+        for index in fields.indices {
+            let start = line.count
             line.append(raw: " ")
             if self.colored { line.append(raw: Self.dim) }
-            line.appendToken(key, limit: LogLine.Limit.escaped)
+            line.appendToken(fields[index].key, limit: LogLine.Limit.escaped, scrubbing: false)
             line.append(raw: "=")
             if self.colored { line.append(raw: Self.reset) }
-            switch value {
+            switch fields[index].value {
             case .string(let text): line.appendToken(text, limit: LogLine.Limit.value)
             case .stringConvertible(let value): line.appendToken(value.description, limit: LogLine.Limit.value)
-            case .dictionary, .array: line.appendJSON(value)
+            case .dictionary, .array: line.appendJSON(fields[index].value)
             }
             if line.isFull(with: Self.truncationMark.utf8CodeUnitCount) {
                 line.truncate(to: start)
@@ -45,7 +47,6 @@ struct TextLogLayout: Sendable {
                 break
             }
         }
-        return line.bytes
     }
 
     /// Padded, so that the messages of all but the rarest level begin in one column.

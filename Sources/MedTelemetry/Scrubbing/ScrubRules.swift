@@ -48,27 +48,42 @@ struct ScrubRules {
     /// The next place, if there is one.
     mutating func next() -> Match? {
         let count = self.text.count
-        while self.index < count {
-            guard Self.isTrigger(self.text[self.index]) else {
-                self.index += 1
-                continue
+        var index = self.index
+        while index < count {
+            // Four bytes at a time, as long as none of them is of interest.
+            while index + 4 <= count,
+                Self.trigger(self.text[index]) | Self.trigger(self.text[index + 1])
+                    | Self.trigger(self.text[index + 2]) | Self.trigger(self.text[index + 3]) == 0
+            {
+                index += 4
             }
-            guard let match = self.match() else { continue }
-            self.floor = match.range.upperBound
-            self.index = match.range.upperBound
-            return match
+            while index < count, Self.trigger(self.text[index]) == 0 { index += 1 }
+            guard index < count else { break }
+            self.index = index
+            if let match = self.match() {
+                self.floor = match.range.upperBound
+                self.index = match.range.upperBound
+                return match
+            }
+            index = self.index
         }
+        self.index = count
         return nil
     }
 
-    /// Whether a rule begins, or ends its first part, with this byte: `%-:=@ABGJ_b` and digits. One bit of two words
-    /// each; a table would have to be loaded.
+    /// `1` for every byte that a rule begins with, or ends its first part with: `%-:=@ABGJ_b` and digits.
+    private static let triggers: StaticString = """
+        0000000000000000000000000000000000000100000001001111111111100100\
+        1110000100100000000000000000000100100000000000000000000000000000\
+        0000000000000000000000000000000000000000000000000000000000000000\
+        0000000000000000000000000000000000000000000000000000000000000000
+        """
+
+    /// 1 if a rule begins, or ends its first part, with this byte.
     @inline(__always)
-    private static func isTrigger(_ byte: UInt8) -> Bool {
-        let low: UInt64 = 0x27FF_2020_0000_0000
-        let high: UInt64 = 0x0000_0004_8000_0487
-        let word = byte & 0x40 == 0 ? low : high
-        return byte < 0x80 && word >> UInt64(byte & 0x3F) & 1 == 1
+    private static func trigger(_ byte: UInt8) -> UInt8 {
+        // A literal of 256 characters, which lives as long as the program.
+        self.triggers.utf8Start[Int(byte)] & 1
     }
 
     /// Looks at the byte at ``index``, which is a trigger, and moves on.
@@ -127,6 +142,7 @@ struct ScrubRules {
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
     private static func isQuote(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") }
     /// Of base64 in both alphabets, and of a name.
+    @inline(__always)
     private static func isToken(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "~"), UInt8(ascii: "+"),
@@ -135,11 +151,13 @@ struct ScrubRules {
         default: isWord(byte)
         }
     }
+    @inline(__always)
     private static func isURLToken(_ byte: UInt8) -> Bool {
         isWord(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
     }
 
     /// Whether this stands there.
+    @inline(__always)
     private func has(_ literal: StaticString, at index: Int) -> Bool {
         guard index >= 0, index + literal.utf8CodeUnitCount <= self.text.count else { return false }
         // A literal lives as long as the program.
@@ -162,6 +180,7 @@ struct ScrubRules {
     }
 
     /// Where a stretch of such bytes ends.
+    @inline(__always)
     private func end(from index: Int, where isMember: (UInt8) -> Bool) -> Int {
         var end = index
         while end < self.text.count, isMember(self.text[end]) { end += 1 }
@@ -170,6 +189,7 @@ struct ScrubRules {
 
     /// The same for what may fail after a long look: a text of a million beginnings must not cost their square. One more
     /// than ``longest`` says that there was no end.
+    @inline(__always)
     private func boundedEnd(from index: Int, where isMember: (UInt8) -> Bool) -> Int {
         let limit = min(self.text.count, index + Self.longest + 1)
         var end = index
@@ -735,6 +755,7 @@ struct ScrubRules {
 
     /// A word of digits, with some letters, that is called a medical record number.
     private mutating func recordNumber(_ at: Int) -> Match? {
+        guard at > self.floor else { return nil }
         var start = at
         while start > self.floor, Self.isLetter(self.byte(start - 1)), at - start < 4 { start -= 1 }
         // `MRN12345678`: the letters before the digits are the name itself.

@@ -29,7 +29,8 @@ public enum Scrubber {
     /// Valid UTF-8 without what looks like a secret, or `nil` if there is nothing to take out.
     static func scrub(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
         // The pointer is the storage of a string, valid for the call that lends it to us.
-        guard var scrubbed = self.pass(text, growth: self.maximumGrowth) else { return nil }
+        // No rule has a shape as short as that.
+        guard text.count >= 5, var scrubbed = self.pass(text, growth: self.maximumGrowth) else { return nil }
         // A mark can put the characters around it into another light: again, until nothing changes any more.
         for _ in 0..<8 {
             let growth = self.maximumGrowth - max(scrubbed.count - text.count, 0)

@@ -25,7 +25,7 @@ import Testing
             errorType: errorType,
             metadata: metadata.map { ($0.key, $0.value) }
         )
-        let bytes = (layout ?? self.layout).line(for: record)
+        let bytes = LogLayout.json(layout ?? self.layout).line(for: record)
         #expect(bytes.count < 65_536)
         #expect(!bytes.contains { $0 < 0x20 || $0 == 0x7F })
         let line = try #require(String(validating: bytes, as: UTF8.self))

@@ -6,6 +6,13 @@ import Testing
 
 @testable import MedTelemetry
 
+extension LogQueue {
+    /// Queues a line that is given without its newline.
+    fileprivate mutating func append(_ line: [UInt8], level: Logger.Level) {
+        (line + [10]).withUnsafeBufferPointer { self.append(terminated: $0, level: level) }
+    }
+}
+
 @Suite struct LogQueueTests {
     private let tenBytes = Array("123456789".utf8)
 

@@ -21,7 +21,7 @@ import Testing
             errorType: errorType,
             metadata: metadata.map { ($0.key, $0.value) }
         )
-        let bytes = TextLogLayout(colored: colored).line(for: record)
+        let bytes = LogLayout.text(TextLogLayout(colored: colored)).line(for: record)
         #expect(bytes.count < 65_536)
         return try #require(String(validating: bytes, as: UTF8.self))
     }
