@@ -9,26 +9,67 @@ import Glibc
 ///        └────┬────────┘
 ///             ▼
 ///           broken             (nobody reads, or not a descriptor for writing: for good)
+///
+/// No write waits in the kernel where that could be long: only so is it known at any time what has gone out, and only so can
+/// the thread do something else while nobody reads. The descriptor itself stays as it is, because others may share it.
 struct LogOutput {
     enum Health: Equatable { case working, failing, broken }
 
+    /// How to write without waiting.
+    private enum Way {
+        /// A file: it takes what it is given.
+        case plain
+        /// A pipe or a terminal: if it says that it is writable, it takes a page. Another process that writes to the same
+        /// pipe in the same moment can make this wrong: then the write waits after all.
+        case page
+        /// A socket: `MSG_DONTWAIT`.
+        case socket
+    }
+
+    /// What a pipe takes as a whole or not at all, and takes whenever it says that it is writable.
+    private static let pageSize = 4096
+
     private let fileDescriptor: Int32
+    private let way: Way
     private(set) var health = Health.working
     /// Whether a failure left the beginning of a line in the output.
     private var isInsideLine = false
 
     init(fileDescriptor: Int32) {
         self.fileDescriptor = fileDescriptor
+        var status = stat()
+        guard fstat(fileDescriptor, &status) == 0 else {
+            self.way = .plain
+            return
+        }
+        switch status.st_mode & S_IFMT {
+        case S_IFIFO, S_IFCHR: self.way = .page
+        case S_IFSOCK: self.way = .socket
+        default: self.way = .plain
+        }
     }
 
     /// Writes whole lines, waiting as long as it takes.
     ///
     /// - Returns: The number of lines that could not be written in full.
     mutating func write(_ lines: [UInt8]) -> Int {
-        if self.isInsideLine, self.writeBytes([UInt8(ascii: "\n")]) == 1 {
+        let fileDescriptor = self.fileDescriptor
+        return self.write(lines) { _ in
+            var request = pollfd(fd: fileDescriptor, events: Int16(POLLOUT), revents: 0)
+            poll(&request, 1, -1)
+        }
+    }
+
+    /// The same, with another way to wait: an error or a hang-up should end it as well, the next write names it.
+    ///
+    /// - Parameter wait: Called when nothing more can be written at the moment, with the number of bytes that are; returns
+    ///   when it is worth trying again.
+    /// - Returns: The number of lines that could not be written in full.
+    mutating func write(_ lines: [UInt8], wait: (_ written: Int) -> Void) -> Int {
+        if self.isInsideLine, self.writeBytes([UInt8(ascii: "\n")], wait: { _ in wait(0) }) == 1 {
             self.isInsideLine = false
         }
-        let written = self.writeBytes(lines)
+        let written = self.writeBytes(lines, wait: wait)
         guard written < lines.count else { return 0 }
         if written > 0 {
             self.isInsideLine = lines[written - 1] != UInt8(ascii: "\n")
@@ -37,15 +78,13 @@ struct LogOutput {
     }
 
     /// Writes until all is written or an error says that waiting will not help; returns how many bytes went out.
-    private mutating func writeBytes(_ bytes: [UInt8]) -> Int {
+    private mutating func writeBytes(_ bytes: [UInt8], wait: (Int) -> Void) -> Int {
         guard self.health != .broken else { return 0 }
         var offset = 0
         while offset < bytes.count {
             let (count, error) = bytes.withUnsafeBytes { buffer in
-                // `write` takes a pointer; the rest of the array is what it points to, for as long as the call lasts.
-                let rest = UnsafeRawBufferPointer(rebasing: buffer[offset...])
-                let count = Glibc.write(self.fileDescriptor, rest.baseAddress, rest.count)
-                return (count, errno)
+                // The rest of the array, for as long as the call lasts.
+                self.writeSome(UnsafeRawBufferPointer(rebasing: buffer[offset...]))
             }
             if count > 0 {
                 offset += count
@@ -55,9 +94,9 @@ struct LogOutput {
             switch count == 0 ? EIO : error {
             case EINTR:
                 continue
-            case EAGAIN where self.waitUntilWritable():
-                continue
-            case EPIPE, EBADF:
+            case EAGAIN:
+                wait(offset)
+            case EPIPE, EBADF, ENOTCONN, ECONNRESET:
                 self.health = .broken
                 return offset
             default:
@@ -69,9 +108,19 @@ struct LogOutput {
         return offset
     }
 
-    /// For a descriptor that somebody made non-blocking. An error or a hang-up ends the wait as well: the next write names it.
-    private func waitUntilWritable() -> Bool {
-        var request = pollfd(fd: self.fileDescriptor, events: Int16(POLLOUT), revents: 0)
-        return poll(&request, 1, -1) >= 0 || errno == EINTR
+    private func writeSome(_ bytes: UnsafeRawBufferPointer) -> (count: Int, error: Int32) {
+        // Of the caller's array.
+        switch self.way {
+        case .plain:
+            return (Glibc.write(self.fileDescriptor, bytes.baseAddress, bytes.count), errno)
+        case .socket:
+            let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
+            return (send(self.fileDescriptor, bytes.baseAddress, bytes.count, flags), errno)
+        case .page:
+            var request = pollfd(fd: self.fileDescriptor, events: Int16(POLLOUT), revents: 0)
+            // An error or a hang-up counts as well: the write names it.
+            guard poll(&request, 1, 0) > 0 else { return (-1, errno == EINTR ? EINTR : EAGAIN) }
+            return (Glibc.write(self.fileDescriptor, bytes.baseAddress, min(bytes.count, Self.pageSize)), errno)
+        }
     }
 }

@@ -12,21 +12,36 @@ import Logging
 ///       └──all is written─────┘     └──all is written, and closed──▶ the thread ends
 ///
 /// Apart from the writer so that the thread keeps only the pump alive: when the writer goes, the pump is told to finish.
-/// The lock is held for memory operations alone, never for a `write(2)`: whoever logs or flushes can always take it.
+/// The lock is held for memory operations alone, never for a system call: whoever logs or flushes can always take it.
+///
+/// The thread never waits in a `write(2)` to a pipe, but in a `poll(2)` for it and for callers who want something: so it is
+/// the same thread that moves errors to the ``LogSpillFile`` while nobody reads (``LogDrain``). With a broken output it
+/// goes on doing that, if there is such a file, and ends otherwise.
 final class LogPump: Sendable {
-    /// Builds the line that says how many were dropped.
-    typealias Notice = @Sendable (LogNotice) -> [UInt8]
+    /// Builds the line of what the writer has to say.
+    typealias NoticeLine = @Sendable (LogNotice) -> [UInt8]
 
-    private enum Phase { case idle, writing, broken }
+    private enum Phase { case idle, writing }
 
     private struct State {
         var queue: LogQueue
         var phase = Phase.writing
+        var isBroken = false
         var isClosed = false
-        /// Whether the last write failed: then a notice of dropped lines waits for one that works.
+        /// Whether the last write failed: then notices wait for one that works.
         var isFailing = false
-        var dropNotice: Notice?
+        /// Whether the thread waits for the output, and whether somebody has called it meanwhile.
+        var isStalled = false
+        var isCalled = false
+        /// Whether there is a spill file, and whether it takes more at the moment.
+        var hasSpillFile: Bool
+        var isSpillBlocked = false
+        var spilledLineCount = 0
+        var recoveredLineCount = 0
+        var noticeLine: NoticeLine?
+        var notices: [LogNotice] = []
         var reportedDropCount = 0
+        var reportedErrorCount = 0
         var flushes: [Flush] = []
 
         /// Wakes the flushes whose lines the writer is done with.
@@ -34,6 +49,19 @@ final class LogPump: Sendable {
             let finished = self.queue.finishedLineCount
             for flush in self.flushes where flush.target <= finished { flush.done.signal() }
             self.flushes.removeAll { $0.target <= finished }
+        }
+
+        /// Whether the thread has to be called, now that a line was queued.
+        mutating func needsCall() -> Bool {
+            if self.phase == .idle {
+                self.phase = .writing
+                return true
+            }
+            guard self.isStalled, !self.isCalled, self.hasSpillFile, !self.isSpillBlocked, self.queue.usesReserve else {
+                return false
+            }
+            self.isCalled = true
+            return true
         }
     }
 
@@ -45,58 +73,88 @@ final class LogPump: Sendable {
         init(target: Int) { self.target = target }
     }
 
-    private enum Work {
-        case write([LogQueue.Chunk])
+    enum Work {
+        case write(LogQueue.Entry)
+        case notices
+        case secure
         case sleep
         case end
     }
 
     private let fileDescriptor: Int32
+    private let spillPath: String?
+    private let spillLimit: Int
     private let state: LogLock<State>
-    private let wake = DispatchSemaphore(value: 0)
+    /// A pipe to the thread, which can wait for it and for the output at once.
+    private let bell: (readEnd: Int32, writeEnd: Int32)
 
-    init(fileDescriptor: Int32, capacity: Int, reserve: Int) {
+    init(fileDescriptor: Int32, capacity: Int, reserve: Int, spillPath: String?, spillLimit: Int) {
         self.fileDescriptor = fileDescriptor
-        self.state = LogLock(State(queue: LogQueue(capacity: capacity, reserve: reserve)))
+        self.spillPath = spillPath
+        self.spillLimit = spillLimit
+        var ends: [Int32] = [-1, -1]
+        precondition(pipe(&ends) == 0, "The log cannot be started: error \(errno) of pipe.")
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        // Whoever rings never waits: a pipe that is full rings already.
+        _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
+        self.bell = (ends[0], ends[1])
+        self.state = LogLock(
+            State(queue: LogQueue(capacity: capacity, reserve: reserve), hasSpillFile: spillPath != nil))
+    }
+
+    deinit {
+        Glibc.close(self.bell.readEnd)
+        Glibc.close(self.bell.writeEnd)
     }
 
     // MARK: Any thread
 
     var droppedLineCount: Int { self.state.withLock { $0.queue.droppedLineCount } }
+    var droppedErrorCount: Int { self.state.withLock { $0.queue.droppedErrorCount } }
+    var spilledLineCount: Int { self.state.withLock { $0.spilledLineCount } }
+    var recoveredLineCount: Int { self.state.withLock { $0.recoveredLineCount } }
 
     func write(_ line: UnsafeBufferPointer<UInt8>, level: Logger.Level) {
         // Lent by the caller; the queue copies it.
-        let isAsleep = self.state.withLock { state in
-            guard state.phase != .broken else {
-                state.queue.refuse()
+        let isNeeded = self.state.withLock { state in
+            if state.isBroken, !state.hasSpillFile || level < .error {
+                state.queue.refuse(level: level)
                 return false
             }
             state.queue.append(terminated: line, level: level)
-            defer { state.phase = .writing }
-            return state.phase == .idle
+            return state.needsCall()
         }
-        if isAsleep { self.wake.signal() }
+        if isNeeded { self.ring() }
     }
 
     func flush(timeout: Duration) -> Bool {
-        let (flush, lostBefore) = self.state.withLock { state in
+        let (flush, lostBefore, isStalled) = self.state.withLock { state in
             let lost = state.queue.lostLineCount
-            guard state.phase == .writing else { return (Flush?.none, lost) }
+            guard state.phase == .writing else { return (Flush?.none, lost, false) }
             let flush = Flush(target: state.queue.acceptedLineCount)
             state.flushes.append(flush)
-            return (flush, lost)
+            // Nobody knows whether there is a later: what the spill file did not take, it is offered once more.
+            state.isSpillBlocked = false
+            return (flush, lost, state.isStalled)
         }
+        // While nobody reads, the thread uses the time of the flush to move errors to the spill file.
+        if isStalled { self.ring() }
         if let flush, flush.done.wait(timeout: .now() + timeout.dispatchInterval) == .timedOut {
             self.state.withLock { state in state.flushes.removeAll { $0 === flush } }
             return false
         }
-        return self.state.withLock { !$0.isFailing && $0.queue.lostLineCount == lostBefore }
+        return self.state.withLock { !$0.isFailing && !$0.isBroken && $0.queue.lostLineCount == lostBefore }
     }
 
-    func setNotice(_ notice: @escaping Notice) {
-        self.state.withLock { state in
-            if state.dropNotice == nil { state.dropNotice = notice }
+    func setNotice(_ line: @escaping NoticeLine) {
+        let isNeeded = self.state.withLock { state in
+            guard state.noticeLine == nil else { return false }
+            state.noticeLine = line
+            guard state.phase == .idle, !state.notices.isEmpty else { return false }
+            state.phase = .writing
+            return true
         }
+        if isNeeded { self.ring() }
     }
 
     /// Ends the thread when everything is written.
@@ -107,7 +165,13 @@ final class LogPump: Sendable {
             state.phase = .writing
             return true
         }
-        if isAsleep { self.wake.signal() }
+        if isAsleep { self.ring() }
+    }
+
+    /// Calls the thread, whatever it waits for.
+    private func ring() {
+        var ring: UInt8 = 1
+        _ = Glibc.write(self.bell.writeEnd, &ring, 1)
     }
 
     // MARK: The writer thread
@@ -132,36 +196,62 @@ final class LogPump: Sendable {
     }
 
     private func run() {
-        Self.blockSIGPIPE()
-        var output = LogOutput(fileDescriptor: self.fileDescriptor)
+        Self.blockSignals()
+        let drain = LogDrain(pump: self, fileDescriptor: self.fileDescriptor)
+        if let path = self.spillPath { drain.openSpillFile(path, limit: self.spillLimit) }
+        var chunksSinceNotices = 0
         while true {
             switch self.nextWork() {
             case .sleep:
-                self.wake.wait()
+                self.waitForBell()
             case .end:
                 return
-            case .write(var chunks):
-                for index in chunks.indices {
-                    // Taken out of the array, so that the queue can use its storage again.
-                    var chunk = LogQueue.Chunk()
-                    swap(&chunk, &chunks[index])
-                    let lost = output.write(chunk.bytes)
-                    self.state.withLock { $0.queue.finish(&chunk, lostLineCount: lost) }
+            case .secure:
+                drain.secure()
+                self.state.withLock { state in
+                    state.queue.discardAll()
+                    state.wakeFlushes()
                 }
-                if output.health == .working { self.reportDrops(to: &output) }
-                self.settle(output.health)
+            case .notices:
+                drain.writeNotices()
+                self.settle(drain.health)
+            case .write(let entry):
+                drain.write(entry)
+                chunksSinceNotices += 1
+                let isDrained = self.isDrained
+                // Also in the middle of a flood that has no end.
+                if isDrained || chunksSinceNotices >= 64 {
+                    drain.writeNotices()
+                    chunksSinceNotices = 0
+                }
+                self.settle(drain.health)
+                if drain.health == .broken { continue }
                 // More lines are likely: they gather while this thread, still awake to its callers, rests. A busy server
                 // pays for a thousand wakes and writes a second at most, not for one of each a line.
-                usleep(1000)
+                if isDrained { usleep(1000) }
             }
         }
     }
 
+    /// Whether nothing waits.
+    private var isDrained: Bool { self.state.withLock { $0.queue.isEmpty } }
+
     private func nextWork() -> Work {
         self.state.withLock { state in
-            if state.phase == .broken { return .end }
-            let hasNews = state.queue.droppedLineCount > state.reportedDropCount && state.dropNotice != nil
-            guard state.queue.isEmpty, !hasNews || state.isFailing else { return .write(state.queue.takeAll()) }
+            if state.isBroken {
+                if !state.hasSpillFile {
+                    // A flush has nobody left to wait for.
+                    state.phase = .idle
+                    return .end
+                }
+                if !state.queue.isEmpty { return .secure }
+            } else if let entry = state.queue.take() {
+                return .write(entry)
+            } else if state.noticeLine != nil, !state.isFailing,
+                state.queue.droppedLineCount > state.reportedDropCount || !state.notices.isEmpty
+            {
+                return .notices
+            }
             // A flush that came since the last write has nothing to wait for.
             state.wakeFlushes()
             if state.isClosed { return .end }
@@ -170,16 +260,10 @@ final class LogPump: Sendable {
         }
     }
 
-    private func reportDrops(to output: inout LogOutput) {
-        let (notice, dropped, reported) = self.state.withLock {
-            ($0.dropNotice, $0.queue.droppedLineCount, $0.reportedDropCount)
-        }
-        guard let notice, dropped > reported else { return }
-        // The notice is built and written without the lock.
-        guard output.write(notice(.dropped(lines: dropped - reported, errors: 0)) + [UInt8(ascii: "\n")]) == 0 else {
-            return
-        }
-        self.state.withLock { $0.reportedDropCount = dropped }
+    private func waitForBell() {
+        // All rings at once: they say the same.
+        var rings = [UInt8](repeating: 0, count: 4096)
+        while read(self.bell.readEnd, &rings, rings.count) < 0, errno == EINTR {}
     }
 
     /// Takes note of how the writes went, and wakes the flushes that waited for them.
@@ -187,20 +271,95 @@ final class LogPump: Sendable {
         self.state.withLock { state in
             state.isFailing = health != .working
             if health == .broken {
-                state.phase = .broken
+                state.isBroken = true
                 state.queue.discardAll()
             }
             state.wakeFlushes()
         }
     }
 
-    /// `SIGPIPE` goes to the thread that wrote: blocked here, it can never end the process, and the write reports `EPIPE`.
-    /// Other signals stay: Swift's crash reports stop every thread with one.
-    private static func blockSIGPIPE() {
+    /// `SIGPIPE` and `SIGXFSZ` go to the thread that wrote: blocked here, they can never end the process, and the write
+    /// reports `EPIPE` or `EFBIG`. Other signals stay: Swift's crash reports stop every thread with one.
+    private static func blockSignals() {
         var signals = sigset_t()
         sigemptyset(&signals)
         sigaddset(&signals, SIGPIPE)
+        sigaddset(&signals, SIGXFSZ)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
+    }
+}
+
+// MARK: For the drain, which is the thread
+
+extension LogPump {
+    /// Waits until the output takes more; meanwhile does what callers want.
+    func waitForOutput(orServe serve: () -> Void) {
+        while true {
+            let isWanted = self.state.withLock { state in
+                state.isStalled = true
+                state.isCalled = false
+                return state.hasSpillFile && !state.isSpillBlocked
+                    && (state.queue.usesReserve || !state.flushes.isEmpty)
+            }
+            if isWanted { serve() }
+            var requests = [
+                pollfd(fd: self.fileDescriptor, events: Int16(POLLOUT), revents: 0),
+                pollfd(fd: self.bell.readEnd, events: Int16(POLLIN), revents: 0),
+            ]
+            poll(&requests, 2, -1)
+            if requests[1].revents != 0 { self.waitForBell() }
+            guard requests[0].revents == 0 else { break }
+        }
+        self.state.withLock { $0.isStalled = false }
+    }
+
+    func withQueue<Result: Sendable>(_ body: (inout LogQueue) -> Result) -> Result {
+        self.state.withLock { body(&$0.queue) }
+    }
+
+    func spilled(_ lineCount: Int) {
+        self.state.withLock { $0.spilledLineCount += lineCount }
+    }
+
+    func recovered(_ lineCount: Int, damaged: Int) {
+        self.state.withLock { state in
+            state.recoveredLineCount += lineCount
+            state.notices.append(.recovered(lines: lineCount, damaged: damaged))
+        }
+    }
+
+    func blockSpill(_ isBlocked: Bool) {
+        self.state.withLock { $0.isSpillBlocked = isBlocked }
+    }
+
+    func spillIsUnusable(_ reason: String, forGood: Bool) {
+        self.state.withLock { state in
+            if forGood { state.hasSpillFile = false }
+            state.notices.append(.spillUnusable(reason: reason))
+        }
+    }
+
+    /// The lines that are due; they count as written when ``reported(_:)`` is called.
+    func dueNotices() -> (line: NoticeLine, notices: [LogNotice], dropped: Int, errors: Int)? {
+        self.state.withLock { state in
+            guard let line = state.noticeLine else { return nil }
+            let dropped = state.queue.droppedLineCount
+            let errors = state.queue.droppedErrorCount
+            var notices = state.notices
+            if dropped > state.reportedDropCount {
+                notices.append(
+                    .dropped(lines: dropped - state.reportedDropCount, errors: errors - state.reportedErrorCount))
+            }
+            return notices.isEmpty ? nil : (line, notices, dropped, errors)
+        }
+    }
+
+    func reported(_ noticeCount: Int, dropped: Int, errors: Int) {
+        self.state.withLock { state in
+            state.notices.removeFirst(min(noticeCount, state.notices.count))
+            state.reportedDropCount = dropped
+            state.reportedErrorCount = errors
+        }
     }
 }
 

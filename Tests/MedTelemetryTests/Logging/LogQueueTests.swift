@@ -11,6 +11,13 @@ extension LogQueue {
     fileprivate mutating func append(_ line: [UInt8], level: Logger.Level) {
         (line + [10]).withUnsafeBufferPointer { self.append(terminated: $0, level: level) }
     }
+
+    /// Takes all chunks at once.
+    fileprivate mutating func takeAll() -> [Chunk] {
+        var chunks: [Chunk] = []
+        while let entry = self.take() { chunks.append(entry.chunk) }
+        return chunks
+    }
 }
 
 @Suite struct LogQueueTests {
@@ -107,5 +114,46 @@ extension LogQueue {
             queue.finish(&chunk, lostLineCount: 0)
         }
         #expect(addresses.count == 1)
+    }
+
+    // MARK: The spill file
+
+    @Test func `an error beyond the capacity is secured after the errors that came before it`() throws {
+        var queue = LogQueue(capacity: 40, reserve: 100)
+        queue.append(Array("info-----".utf8), level: .info)
+        queue.append(Array("error-1--".utf8), level: .error)
+        queue.append(Array("info-----".utf8), level: .info)
+        queue.append(Array("error-2--".utf8), level: .error)
+        #expect(!queue.usesReserve)
+        queue.append(Array("error-3--".utf8), level: .critical)
+        queue.append(Array("error-4--".utf8), level: .error)
+        #expect(queue.usesReserve)
+
+        let first = try #require(queue.nextToSecure())
+        #expect(String(decoding: first.bytes, as: UTF8.self) == "error-1--\nerror-2--\n")
+        #expect(first.lineCount == 2)
+        queue.secured(first.lineCount, ofEntryAt: first.index)
+        let second = try #require(queue.nextToSecure())
+        #expect(String(decoding: second.bytes, as: UTF8.self) == "error-3--\nerror-4--\n")
+        queue.secured(second.lineCount, ofEntryAt: second.index)
+        #expect(queue.nextToSecure() == nil)
+
+        // What was moved to the file gives its room back, and keeps its place.
+        #expect(!queue.usesReserve)
+        #expect(queue.take()?.chunk.lineCount == 4)
+        #expect(queue.take()?.spilledLineCount == 2)
+    }
+
+    @Test func `what is secured is not dropped with the rest`() throws {
+        var queue = LogQueue(capacity: 100, reserve: 0)
+        queue.append(self.tenBytes, level: .info)
+        queue.append(self.tenBytes, level: .error)
+        let next = try #require(queue.nextToSecure())
+        queue.secured(next.lineCount, ofEntryAt: next.index)
+        queue.append(self.tenBytes, level: .error)
+        queue.discardAll()
+        #expect(queue.droppedLineCount == 2)
+        #expect(queue.droppedErrorCount == 1)
+        #expect(queue.finishedLineCount == 3)
     }
 }

@@ -54,6 +54,18 @@ final class TestPipe: Sendable {
         _ = fcntl(self.writeEnd, F_SETFL, 0)
     }
 
+    /// Reads what is in the pipe and waits for no more.
+    func drain() -> [UInt8] {
+        var all: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        _ = fcntl(self.readEnd, F_SETFL, O_NONBLOCK)
+        while case let count = Foundation.read(self.readEnd, &buffer, buffer.count), count > 0 {
+            all.append(contentsOf: buffer[..<count])
+        }
+        _ = fcntl(self.readEnd, F_SETFL, 0)
+        return all
+    }
+
     /// Reads until every write end is closed, or for so many lines.
     func read(lineCount: Int = .max) async -> [UInt8] {
         await onThread {
