@@ -240,7 +240,8 @@ final class LogPump: Sendable {
         self.state.withLock { state in
             if state.isBroken {
                 if !state.hasSpillFile {
-                    // A flush has nobody left to wait for.
+                    // A flush has nobody left to wait for, neither one that came just now nor a later one.
+                    state.wakeFlushes()
                     state.phase = .idle
                     return .end
                 }
