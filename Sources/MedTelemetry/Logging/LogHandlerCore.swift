@@ -8,7 +8,7 @@ final class LogHandlerCore: Sendable {
     private let label: String
     private let writer: LogWriter
     private let layout: LogLayout
-    let level: LogLevelCell?
+    let level: LogLevelCell
     private let now: @Sendable () -> Int64
     private let sink: (@Sendable (LogRecordView) -> Void)?
 
@@ -16,7 +16,7 @@ final class LogHandlerCore: Sendable {
         label: String,
         writer: LogWriter,
         layout: LogLayout,
-        level: LogLevelCell?,
+        level: LogLevelCell,
         now: @escaping @Sendable () -> Int64,
         sink: (@Sendable (LogRecordView) -> Void)?
     ) {

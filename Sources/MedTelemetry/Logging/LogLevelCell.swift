@@ -6,39 +6,23 @@ import Synchronization
 
 /// The level of all loggers of one name, read with every call, also with those that log nothing.
 final class LogLevelCell: Sendable {
-    private let index: Atomic<UInt8>
+    /// The bits of a level: an enumeration without payloads that fits a byte. They never leave the process.
+    private let bits: Atomic<UInt8>
 
     init(_ level: Logger.Level) {
-        self.index = Atomic(Self.index(of: level))
+        self.bits = Atomic(unsafeBitCast(level, to: UInt8.self))
+        // Of the same size, which is checked when the cast is made.
     }
 
     /// One relaxed load: a level that changes may be seen a moment later by another thread.
     @inline(__always)
     var level: Logger.Level {
-        switch self.index.load(ordering: .relaxed) {
-        case 0: .trace
-        case 1: .debug
-        case 2: .info
-        case 3: .notice
-        case 4: .warning
-        case 5: .error
-        default: .critical
-        }
+        unsafeBitCast(self.bits.load(ordering: .relaxed), to: Logger.Level.self)
+        // Bits of a level, put there by this type alone: a switch over all levels would cost more than all the rest.
     }
 
     func set(_ level: Logger.Level) {
-        self.index.store(Self.index(of: level), ordering: .relaxed)
-    }
-
-    private static func index(of level: Logger.Level) -> UInt8 {
-        switch level {
-        case .trace: 0
-        case .debug: 1
-        case .info: 2
-        case .notice: 3
-        case .warning: 4
-        case .error: 5
-        case .critical: 6
-        }
+        self.bits.store(unsafeBitCast(level, to: UInt8.self), ordering: .relaxed)
+        // Of the same size, as above.
     }
 }

@@ -296,13 +296,13 @@ struct LogLine: ~Copyable {
     private static func special(_ word: UInt64, quotes: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highs: UInt64 = 0x8080_8080_8080_8080
-        let control = (word &- ones &* 0x20) & ~word
-        let quote = word ^ ones &* 0x22
-        let backslash = word ^ ones &* 0x5C
-        let isQuote = (quote &- ones) & ~quote | (backslash &- ones) & ~backslash
-        // 0x7F has its high bit set when 1 is added, and so has whatever is above.
+        // Each difference borrows into the high bit just where it must; what is above 0x7F anyway is in `word`. 0x7F has its
+        // high bit set when 1 is added.
+        let quote = (word ^ (ones &* 0x22)) &- ones
+        let backslash = (word ^ (ones &* 0x5C)) &- ones
+        let control = word &- (ones &* 0x20)
         let above = word &+ ones
-        return (control | isQuote & quotes | above | word) & highs
+        return (word | control | ((quote | backslash) & quotes) | above) & highs
     }
 
     /// How many bytes a scalar has, by its first one.

@@ -53,13 +53,12 @@ public struct StructuredLogHandler: LogHandler {
         sink: (@Sendable (LogRecordView) -> Void)? = nil
     ) {
         self.metadataProvider = metadataProvider
-        self.ownLevel = levels == nil ? level : nil
         let now = now ?? LogTimestamp.systemNow
         self.core = LogHandlerCore(
             label: label,
             writer: writer,
             layout: LogLayout(format: format, label: label, service: service, colored: colored),
-            level: levels?.cell(forLabel: label),
+            level: levels?.cell(forLabel: label) ?? LogLevelCell(level),
             now: now,
             sink: sink
         )
@@ -70,7 +69,7 @@ public struct StructuredLogHandler: LogHandler {
     }
 
     public var logLevel: Logger.Level {
-        get { self.ownLevel ?? self.core.level?.level ?? .info }
+        get { self.ownLevel ?? self.core.level.level }
         set { self.ownLevel = newValue }
     }
 

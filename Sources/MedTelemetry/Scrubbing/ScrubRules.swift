@@ -138,7 +138,15 @@ struct ScrubRules {
     @inline(__always) private static func isUpper(_ byte: UInt8) -> Bool { byte &- 0x41 < 26 }
     @inline(__always) private static func isLower(_ byte: UInt8) -> Bool { byte &- 0x61 < 26 }
     @inline(__always) private static func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) &- 0x61 < 26 }
-    @inline(__always) private static func isWord(_ byte: UInt8) -> Bool { isLetter(byte) || isDigit(byte) }
+    /// `1` for every letter and digit of ASCII.
+    private static let words: StaticString = """
+        0000000000000000000000000000000000000000000000001111111111000000\
+        0111111111111111111111111110000001111111111111111111111111100000\
+        0000000000000000000000000000000000000000000000000000000000000000\
+        0000000000000000000000000000000000000000000000000000000000000000
+        """
+    // A literal of 256 characters, which lives as long as the program.
+    @inline(__always) private static func isWord(_ byte: UInt8) -> Bool { words.utf8Start[Int(byte)] & 1 == 1 }
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
     private static func isQuote(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") }
     /// Of base64 in both alphabets, and of a name.
@@ -259,6 +267,8 @@ struct ScrubRules {
 
     /// A key that tells by its first characters whose it is.
     private mutating func prefixedKey(_ at: Int) -> Match? {
+        // The shortest has ten characters after its prefix.
+        guard self.text.count - at > 10 else { return nil }
         switch self.text[at] {
         case UInt8(ascii: "A"):
             guard self.isWordStart(at) else { return nil }
@@ -601,8 +611,8 @@ struct ScrubRules {
             if (length == 4 || length >= 13), let match = self.card(at) { return match }
             if length == 9, let match = self.securityNumber(at) { return match }
         }
-        // A medical record number may have its digits in several groups.
-        return self.recordNumber(at)
+        // A medical record number may have its digits in several groups; it never begins a text.
+        return at > self.floor ? self.recordNumber(at) : nil
     }
 
     /// Whether a number ends there: no digit, no letter, and no further group.
