@@ -39,6 +39,7 @@ python3-httpx|test|file /usr/lib/python3/dist-packages/httpx|a client in the tes
 python3-pip|test|command pip3|installs the accessibility checker
 python3-h2|test|file /usr/lib/python3/dist-packages/h2|lets httpx speak HTTP/2
 wrk|bench test|command wrk|makes the load
+prometheus|test|command promtool|scrapes the metrics in the tests, and checks their page
 python3|bench test|command python3|measures and counts; starts a process with system calls forbidden
 LIST
 }

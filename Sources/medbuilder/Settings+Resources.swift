@@ -13,19 +13,27 @@ extension Settings {
     /// The database that the settings name. Only this program knows the drivers. A URL that cannot be used ends the command with 78.
     ///
     /// - Parameter connectLimit: how long a Postgres server may take to let us in.
-    func makeDatabase(logger: Logger, connectLimit: Duration = .seconds(2)) throws -> any MedStorage.Database {
+    func makeDatabase(
+        telemetry: ServerTelemetry? = nil, logger: Logger, connectLimit: Duration = .seconds(2)
+    ) throws -> any MedStorage.Database {
         switch self.database.location {
         case .sqlite(let path, let isDefault):
-            return SQLiteDatabase(path: path, createParentFolders: isDefault, migrations: .medBuilder, logger: logger)
+            return SQLiteDatabase(
+                path: path, createParentFolders: isDefault, migrations: .medBuilder,
+                observer: telemetry?.databaseObserver, logger: logger)
         case .postgres(let url, let direct):
-            return PostgresDatabase(
+            let database = PostgresDatabase(
                 location: try self.postgresLocation(url, .databaseURL, logger: logger),
                 direct: try direct.map { try self.postgresLocation($0, .databaseDirectURL, logger: logger) },
                 migrations: .medBuilder,
                 configuration: PoolConfiguration(maximum: self.database.poolSize),
                 limits: PostgresLimits(connect: connectLimit),
+                observer: telemetry?.databaseObserver,
+                poolObserver: telemetry?.poolObserver,
                 logger: logger
             )
+            telemetry?.watchPool(maximum: self.database.poolSize) { database.statistics }
+            return database
         }
     }
 

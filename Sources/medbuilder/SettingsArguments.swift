@@ -3,8 +3,10 @@
 
 import ArgumentParser
 import Foundation
+import Logging
 import MedRuntime
 import MedServer
+import MedTelemetry
 
 /// The settings of a command: `--config FILE` and an option for every setting that is not a secret.
 ///
@@ -33,6 +35,22 @@ struct SettingsArguments: ParsableArguments {
             return try Settings.load(environment: ProcessInfo.processInfo.environment, options: options)
         } catch {
             throw Complaint.exit(error.mistakes.joined(separator: "\n"), code: MedRuntime.ExitCode.configuration)
+        }
+    }
+}
+
+extension SettingsArguments {
+    /// Reads the settings again, for the levels of the log alone: the others hold until the next start.
+    func reloadLevels(_ levels: LogLevels, logger: Logger) {
+        guard let options = try? SettingsOptions(parsing: self.arguments) else { return }
+        do throws(SettingsError) {
+            let settings = try Settings.load(environment: ProcessInfo.processInfo.environment, options: options)
+            guard settings.log.levels != levels.rules else { return }
+            levels.set(settings.log.levels)
+            logger.notice("Log levels changed", metadata: ["log.levels": "\(settings.log.levels)"])
+        } catch {
+            logger.error(
+                "Settings not read again", metadata: ["error.message": "\(error.mistakes.joined(separator: " "))"])
         }
     }
 }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// How well the server, or one part of it, is. Ordered from best to worst.
-public enum HealthStatus: String, Sendable, Comparable {
+public enum HealthStatus: String, Sendable, Comparable, CaseIterable {
     /// All is well.
     case healthy
     /// It works, with something missing; `/health` is still 200.

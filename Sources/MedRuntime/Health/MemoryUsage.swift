@@ -6,6 +6,8 @@
 /// In a container with a limit it is the container's working set of that limit; otherwise it is the resident set of
 /// this process of the machine's memory. ``MemoryUsageReader`` finds out which.
 public struct MemoryUsage: Sendable, Equatable {
+    /// What is in use, in bytes.
+    public let usedBytes: UInt64
     /// What is in use, in MiB, rounded.
     public let usedMiB: Int
     /// What it is part of, in MiB, rounded.
@@ -17,6 +19,7 @@ public struct MemoryUsage: Sendable, Equatable {
     /// The usage for byte values; the total is above zero.
     package init(usedBytes: UInt64, totalBytes: UInt64) {
         precondition(totalBytes > 0, "There is no percentage of nothing.")
+        self.usedBytes = usedBytes
         self.usedMiB = Self.mebibytes(usedBytes)
         self.totalMiB = Self.mebibytes(totalBytes)
         // 128 bits, so that no content of a kernel file can overflow.

@@ -79,6 +79,15 @@ public final class Probes: Sendable {
         self.logger = logger
     }
 
+    /// What the probes say, for metrics.
+    public var state: (isAlive: Bool, isReady: Bool, health: HealthStatus) {
+        let snapshot = self.engine.snapshot
+        return (
+            self.stalls?.isStalled != true, self.isServing && snapshot.isReady,
+            self.lifecycle.phase.isShuttingDown ? .unhealthy : snapshot.status
+        )
+    }
+
     /// The answer to any probe, in the form that the request asks for.
     public func answer(to request: ProbeRequest) -> Answer {
         switch request.probe {

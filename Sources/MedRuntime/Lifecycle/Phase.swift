@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Where a process is between its start and its exit. Every probe, gate and connection reads this one state.
-public enum Phase: UInt8, Sendable, CustomStringConvertible {
+public enum Phase: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     /// The port is open; the database is being connected and migrated.
     case starting
     /// Start-up is finished.

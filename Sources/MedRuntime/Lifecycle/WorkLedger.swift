@@ -93,6 +93,11 @@ public final class WorkLedger: Sendable {
     /// How much is in flight.
     public var count: Int { self.state.withLock { $0.entries.count } }
 
+    /// How much of a kind is in flight.
+    public func count(where isCounted: (any Work) -> Bool) -> Int {
+        self.state.withLock { $0.entries.values.count(where: isCounted) }
+    }
+
     /// What is in flight: names and how many of each, most first, at most `limit` names.
     public func summary(limit: Int = 8) -> String {
         let works = self.state.withLock { Array($0.entries.values) }

@@ -6,6 +6,7 @@ public import Logging
 public import MedPrivacy
 public import MedRuntime
 public import MedStorage
+public import MedTelemetry
 import NIOCore
 public import ServiceLifecycle
 
@@ -47,6 +48,8 @@ public final class Application: Sendable {
     ///   - instance: which process this is, in the records of shutdowns.
     ///   - unrecorded: the shutdown of the last process here, if the database may not have it.
     ///   - recorded: called when the database has the record of this process's shutdown.
+    ///   - telemetry: what is measured, shown at `/metrics`; without it, there is no such page.
+    ///   - levels: of the log, which the management port may change for a while.
     ///   - accessLogger: gets a line for every request that is not a probe.
     ///   - logger: for everything else.
     public init(
@@ -63,6 +66,8 @@ public final class Application: Sendable {
         instance: String = "0",
         unrecorded: ShutdownRecord? = nil,
         recorded: @escaping @Sendable () -> Void = {},
+        telemetry: ServerTelemetry? = nil,
+        levels: LogLevels? = nil,
         accessLogger: Logger? = nil,
         logger: Logger
     ) {
@@ -108,6 +113,11 @@ public final class Application: Sendable {
             DrillRoutes(database: database, lifecycle: lifecycle, engine: engine).add(to: router)
         }
         let responder = ApplicationResponder(router: router.buildResponder(), lifecycle: lifecycle, logger: logger)
+        let management = Router(context: ServerRequestContext.self)
+        if let levels {
+            LogLevelRoute(levels: levels, token: settings.access.managementToken, logger: logger).add(to: management)
+        }
+        let manager = ApplicationResponder(router: management.buildResponder(), lifecycle: lifecycle, logger: logger)
         let server = HTTPServer(
             shared: ServerShared(
                 probes: probes,
@@ -117,8 +127,10 @@ public final class Application: Sendable {
                 logger: logger,
                 limits: ConnectionLimits(settings.http),
                 access: settings.access,
-                telemetry: RequestTelemetry(access: accessLogger),
-                respond: { await responder.respond(to: $0, on: $1, route: $2) }
+                telemetry: RequestTelemetry(
+                    access: accessLogger, metrics: telemetry?.http, pages: telemetry.map { MetricsPages($0.registry) }),
+                respond: { await responder.respond(to: $0, on: $1, route: $2) },
+                manage: { await manager.respond(to: $0, on: $1, route: $2) }
             ),
             stalls: stalls
         )
@@ -134,7 +146,9 @@ public final class Application: Sendable {
         }
         self.book = ShutdownBook(
             database: base, engine: engine, lifecycle: lifecycle, instance: instance, unrecorded: unrecorded,
-            recorded: recorded, logger: logger)
+            recorded: recorded, shutdowns: telemetry?.shutdowns, logger: logger)
+        telemetry?.watch(probes, lifecycle, self.book)
+        lifecycle.onPhase { [book] in if $0 == .cleaningUp { book.count() } }
         self.settings = settings
         self.database = database
         self.lifecycle = lifecycle

@@ -16,9 +16,12 @@ struct Endpoint: Sendable {
     /// Whether the server has a port for management, which then alone shows how the server is.
     let hasManagement: Bool
 
+    /// Whether this port shows how the server is, and not only whether.
+    var showsDetails: Bool { self.kind == .management || !self.hasManagement }
+
     /// Whether this port answers a probe; where it does not, there is no such path.
     func answers(_ probe: ProbeRequest.Probe) -> Bool {
-        !probe.isDetailed || self.kind == .management || !self.hasManagement
+        !probe.isDetailed || self.showsDetails
     }
 }
 

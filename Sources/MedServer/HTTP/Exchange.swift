@@ -14,10 +14,20 @@ final class Exchange: Work, @unchecked Sendable {
     enum Kind {
         /// The connection itself, from the last health snapshot.
         case probe(ProbeRequest)
+        /// The thread of the pages.
+        case metrics(MetricsPages.Question)
         /// The connection itself; it closes after the answer.
         case refusal(Refusal)
         /// The application, which admitted it as work.
         case application(HTTPRequestHead, RequestBodyFeed.Sequence?)
+
+        /// Whether somebody asks how the server is, rather than for what it does.
+        var isProbe: Bool {
+            switch self {
+            case .probe, .metrics: true
+            case .refusal, .application: false
+            }
+        }
     }
 
     /// How far the answer is.
@@ -51,6 +61,8 @@ final class Exchange: Work, @unchecked Sendable {
     var sentSize = 0
     /// Whether it was ended from here although the client was still there.
     var isCutOff = false
+    /// Whether somebody is at it who is no task.
+    var isBeingWritten = false
     private var isReported = false
     /// The event loop of its connection.
     var eventLoop: any EventLoop { self.carrier.channel.eventLoop }
@@ -88,13 +100,14 @@ final class Exchange: Work, @unchecked Sendable {
         self.body = body
         self.carrier = carrier
         self.requestID =
-            if case .probe = kind { nil } else { carrier.shared.telemetry.requestIDs.id(for: headers) }
+            kind.isProbe ? nil : carrier.shared.telemetry.requestIDs.id(for: headers)
     }
 
     /// The pattern of what was asked for.
     var pattern: String {
         switch self.kind {
         case .probe(let probe): probe.probe.pattern
+        case .metrics: "/metrics"
         case .refusal: "unmatched"
         case .application: self.route.pattern
         }
@@ -120,12 +133,10 @@ final class Exchange: Work, @unchecked Sendable {
                 requestBytes: self.bodySize,
                 responseBytes: self.sentSize,
                 requestID: self.requestID,
-                isProbe: self.isProbe
+                isProbe: self.kind.isProbe
             )
         )
     }
-
-    private var isProbe: Bool { if case .probe = self.kind { true } else { false } }
 
     /// A part of its body came.
     func receive(_ bytes: ByteBuffer, limit: Int) {

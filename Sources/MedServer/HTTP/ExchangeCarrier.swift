@@ -61,6 +61,19 @@ extension ExchangeCarrier {
         )
     }
 
+    /// Has a page of metrics written, and sends it when it is there.
+    func answer(_ exchange: Exchange, metrics question: MetricsPages.Question) {
+        guard exchange.method == .GET || exchange.method == .HEAD, let pages = self.shared.telemetry.pages else {
+            let headers: HTTPHeaders = ["Allow": "GET, HEAD", "Cache-Control": "no-store"]
+            return self.finish(exchange, status: .methodNotAllowed, headers: headers, error: "method_not_allowed")
+        }
+        exchange.isBeingWritten = true
+        pages.write(question) { headers, page in
+            self.sendWhole(
+                HTTPResponseHead(version: .http1_1, status: .ok, headers: headers), page, for: exchange)
+        }
+    }
+
     /// Answers a request that never reaches the application.
     func answer(_ exchange: Exchange, refusal: Refusal) {
         var headers = HTTPHeaders()
@@ -108,7 +121,9 @@ extension ExchangeCarrier {
             exchange,
             starting: {
                 Task {
-                    let response = await self.shared.respond(request, self.channel, exchange.route)
+                    let isManagement = self.connection.endpoint.kind == .management
+                    let respond = isManagement ? self.shared.manage : self.shared.respond
+                    let response = await respond(request, self.channel, exchange.route)
                     await self.send(response, for: exchange)
                 }
             })

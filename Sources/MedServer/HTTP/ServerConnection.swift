@@ -220,6 +220,7 @@ extension ServerConnection {
     /// Who answers a request, by its head alone.
     enum Reception {
         case probe(ProbeRequest)
+        case metrics(MetricsPages.Question)
         case application(expectsContinue: Bool)
         case refusal(Refusal)
     }
@@ -239,7 +240,12 @@ extension ServerConnection {
             if probe.isNegotiable { probe.accept(head.headers["accept"]) }
             return .probe(probe)
         }
-        guard self.endpoint.kind == .main else { return .refusal(.notFound) }
+        if self.shared.telemetry.pages != nil, self.endpoint.showsDetails, Self.isMetrics(head.uri),
+            self.mayLook(head.headers)
+        {
+            return .metrics(MetricsPages.Question(head.headers))
+        }
+        guard self.endpoint.kind == .main || head.uri == "/log-level" else { return .refusal(.notFound) }
         guard case .normal = self.admission else { return .refusal(.tooManyConnections) }
         if let length = head.headers.first(name: "content-length") {
             // One that is no number of ours is longer than anything that we take: the parser has seen digits alone.
@@ -261,8 +267,18 @@ extension ServerConnection {
 
     /// Whether the client may see this. Where it may not, there is no such path.
     private func mayAsk(_ probe: ProbeRequest.Probe, _ headers: HTTPHeaders) -> Bool {
-        guard probe.isDetailed, let allowed = self.shared.access.health else { return true }
+        !probe.isDetailed || self.mayLook(headers)
+    }
+
+    /// Whether the client may see how the server is.
+    private func mayLook(_ headers: HTTPHeaders) -> Bool {
+        guard let allowed = self.shared.access.health else { return true }
         return self.client(headers)?.isIn(allowed) ?? false
+    }
+
+    private static func isMetrics(_ target: String) -> Bool {
+        target.utf8.count >= 8 && target.hasPrefix("/metrics")
+            && (target.utf8.count == 8 || target.utf8.dropFirst(8).first == UInt8(ascii: "?"))
     }
 
     /// Who the client is, as far as anybody can be believed; nil if the connection has no address.

@@ -19,6 +19,8 @@ struct ServerShared: Sendable {
     /// Hears of every request that has ended.
     var telemetry: RequestTelemetry
     var respond: @Sendable (Request, any Channel, EndpointPath) async -> Response
+    /// The same for the few requests of the management port that are no probes.
+    var manage: @Sendable (Request, any Channel, EndpointPath) async -> Response
     let date = DateHeader()
 }
 

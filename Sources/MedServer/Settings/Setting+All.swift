@@ -9,11 +9,11 @@ extension Setting {
     public static let all: [Setting] = [
         .appEnvironment, .port, .host, .managementPort,
         .tlsCertificateFile, .tlsKeyFile, .tlsClientCAFile, .tlsClientCertificate,
-        .healthAllow, .trustedProxies,
+        .healthAllow, .trustedProxies, .managementToken,
         .databaseURL, .databaseDirectURL, .databaseTLS, .databasePoolSize, .databaseMigrate,
         .phiEncryptionKey, .phiEncryption,
         .stateDirectory,
-        .logLevel, .logFormat,
+        .logLevel, .logFormat, .logSpillFile, .metrics,
         .drainDelay, .grace, .deadline,
         .headerTimeout, .idleTimeout, .bodyTimeout,
         .maxConnections, .maxRequestsPerConnection, .maxHeaderBytes, .maxBodyBytes,
@@ -118,9 +118,29 @@ extension Setting {
         meaning: "The folder for whatever is written to disk besides the database."
     )
     static let logLevel = Setting(
-        "log.level", "LOG_LEVEL", .oneOf(Logger.Level.allCases.map(\.rawValue)),
+        "log.level", "LOG_LEVEL",
+        .text(
+            "a level (\(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))), or several: info,MedPostgres=debug"
+        ),
         default: .fixed("info"),
-        meaning: "The least severe log record that is written."
+        meaning:
+            "The least severe log record that is written, also by the beginnings of loggers' names; read again on SIGHUP."
+    )
+    static let logSpillFile = Setting(
+        "log.spillFile", "LOG_SPILL_FILE", .text("the path of a file"),
+        default: .dependent("log-spill in medbuilder.stateDir"),
+        meaning: "Where records from error on wait while nobody reads the log."
+    )
+    static let metrics = Setting(
+        "metrics", "METRICS", .onOff,
+        default: .fixed("on"),
+        meaning: "Whether the server measures itself and shows it at /metrics."
+    )
+    static let managementToken = Setting(
+        "management.token", "MANAGEMENT_TOKEN", .text("16 to 256 characters without blanks"),
+        default: .dependent("none: only this machine may"),
+        isSecret: true,
+        meaning: "What changes the log's levels on the management port from elsewhere, as Authorization: Bearer."
     )
     static let logFormat = Setting(
         "log.format", "LOG_FORMAT", .oneOf(LogFormat.allCases.map(\.rawValue)),

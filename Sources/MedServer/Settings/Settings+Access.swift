@@ -12,10 +12,20 @@ extension Settings {
         ///
         /// - Key: `trusted.proxies`, ranges with commas or spaces between them.
         var trustedProxies: [AddressRange]
+        /// What changes the log's levels from another machine; nil if nothing does.
+        ///
+        /// - Key: `management.token`, a secret.
+        var managementToken: ManagementToken?
 
         init(reader: inout SettingsReader) {
             self.health = reader.optionalValue(.healthAllow, parse: Self.ranges)
             self.trustedProxies = reader.optionalValue(.trustedProxies, parse: Self.ranges) ?? []
+            self.managementToken = reader.optionalValue(.managementToken) { text throws(SettingsReader.Refusal) in
+                guard let token = ManagementToken(text) else {
+                    throw SettingsReader.Refusal(Setting.managementToken.rule.text)
+                }
+                return token
+            }
         }
 
         private static func ranges(_ text: String) throws(SettingsReader.Refusal) -> [AddressRange] {

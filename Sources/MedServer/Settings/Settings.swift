@@ -40,6 +40,10 @@ public struct Settings: Sendable, Equatable {
     ///
     /// - Key: `medbuilder.stateDir`. Default: `./.medbuilder`.
     public var stateDirectory: String
+    /// Whether the server measures itself.
+    ///
+    /// - Key: `metrics`. Default: `on`.
+    public var hasMetrics: Bool
     /// What is logged, and in which form.
     public var log: Log
     /// How patient the server is when it is asked to stop.
@@ -79,7 +83,8 @@ public struct Settings: Sendable, Equatable {
         self.database = Database(reader: &reader, environment: self.environment)
         self.encryption = Encryption(reader: &reader, environment: self.environment)
         self.stateDirectory = reader.value(.stateDirectory) { $0 }
-        self.log = Log(reader: &reader, environment: self.environment)
+        self.log = Log(reader: &reader, environment: self.environment, stateDirectory: self.stateDirectory)
+        self.hasMetrics = reader.isOn(.metrics)
         self.shutdown = ShutdownConfiguration(reader: &reader)
         self.http = HTTP(reader: &reader)
         self.liveStall = reader.seconds(.liveStall)

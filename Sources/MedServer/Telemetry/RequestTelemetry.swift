@@ -5,16 +5,21 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-/// What becomes of a request that has ended: a line of the access log, unless it was a probe.
+/// What becomes of a request that has ended: it is counted, and unless it was a probe, it is a line of the access log.
 ///
 /// The line has the route's pattern and never the path, and neither query nor address: those can be PHI (45 CFR 164.514(b)(2)).
 struct RequestTelemetry: Sendable {
     let requestIDs = RequestIDSource()
     /// Where the access log goes; nil for nowhere.
     var access: Logger?
+    /// Where it is counted; nil for nowhere.
+    var metrics: HTTPMetrics?
+    /// Who writes the pages; nil where there are none.
+    var pages: MetricsPages?
 
     /// Called on the event loop of the connection.
     func ended(_ outcome: RequestOutcome) {
+        self.metrics?.ended(outcome)
         if !outcome.isProbe { self.log(outcome) }
     }
 

@@ -4,6 +4,7 @@
 import Logging
 import MedRuntime
 import MedStorage
+import MedTelemetry
 import ServiceLifecycle
 import Synchronization
 
@@ -27,6 +28,7 @@ final class ShutdownBook: Service {
     private let unrecorded: ShutdownRecord?
     private let instance: String
     private let recorded: @Sendable () -> Void
+    private let shutdowns: MetricFamily<Counter>?
     private let logger: Logger
     private let state = Mutex(State())
 
@@ -41,6 +43,7 @@ final class ShutdownBook: Service {
         instance: String,
         unrecorded: ShutdownRecord?,
         recorded: @escaping @Sendable () -> Void,
+        shutdowns: MetricFamily<Counter>?,
         logger: Logger
     ) {
         self.records = ShutdownRecords(database: database)
@@ -50,6 +53,7 @@ final class ShutdownBook: Service {
         self.instance = instance
         self.unrecorded = unrecorded
         self.recorded = recorded
+        self.shutdowns = shutdowns
         self.logger = logger
     }
 
@@ -85,6 +89,12 @@ final class ShutdownBook: Service {
             if let counts { state.counts = counts }
             if let version { state.schemaVersion = version }
         }
+    }
+
+    /// Counts the shutdown, for whoever still asks: the clean-up has begun, so it will be what it is now unless the deadline comes first.
+    func count() {
+        guard let receipt = self.lifecycle.receipt else { return }
+        self.shutdowns?.with(receipt.trigger.rawValue, receipt.outcome.rawValue).increment()
     }
 
     /// Writes the record of this process. A step of the clean-up, before the database is closed.

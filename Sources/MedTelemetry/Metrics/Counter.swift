@@ -20,6 +20,9 @@ public final class Counter: Sendable {
         if amount > 0, amount.isFinite { self.words.add(amount, at: Self.fraction) }
     }
 
+    /// Brings it up to a number that is counted elsewhere. A lower one is left out. Not for several threads at once.
+    public func raise(to value: Double) { self.increment(by: value - self.value) }
+
     /// How much it is.
     public var value: Double { self.words.doubleSum(at: Self.fraction) + Double(self.words.sum(at: Self.whole)) }
 

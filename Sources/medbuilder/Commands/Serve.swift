@@ -23,7 +23,9 @@ struct Serve: AsyncParsableCommand {
         Main.signals.deliver { stop.received($0) }
         let settings = try self.settings.load(for: Self.self)
         let key = try settings.phiKey()
-        let output = LogWriter()
+        Self.makeStateFolder(settings.stateDirectory)
+        let output = LogWriter(spillPath: settings.log.spillFile)
+        let levels = LogLevels(settings.log.levels)
         let service = LogService(
             name: "medbuilder",
             version: Version.current,
@@ -36,15 +38,20 @@ struct Serve: AsyncParsableCommand {
                 writer: output,
                 format: settings.log.format,
                 service: service,
-                level: settings.log.level,
+                levels: levels,
                 colored: isColored
             )
         }
         let logger = Logger(label: "medbuilder")
         let tls = try settings.tlsIdentity(logger: logger)
-        if let tls { stop.onHangUp { tls.reload() } }
+        let arguments = self.settings
+        stop.onHangUp {
+            tls?.reload()
+            arguments.reloadLevels(levels, logger: logger)
+        }
+        let telemetry = try settings.hasMetrics ? Self.makeTelemetry(settings, output) : nil
         // Before standard error is no longer the operator's: a URL that cannot be used is said there.
-        let database = try settings.makeDatabase(logger: logger)
+        let database = try settings.makeDatabase(telemetry: telemetry, logger: logger)
         let instance = Self.makeInstanceID()
         let note = ExitNote(folder: settings.stateDirectory, instance: instance, logger: logger)
         let lifecycle = Lifecycle(
@@ -85,6 +92,8 @@ struct Serve: AsyncParsableCommand {
             instance: instance,
             unrecorded: note.last,
             recorded: { note.isInDatabase() },
+            telemetry: telemetry,
+            levels: levels,
             accessLogger: Logger(label: "medbuilder.access"),
             logger: logger
         )
@@ -104,6 +113,23 @@ struct Serve: AsyncParsableCommand {
         await application.run()
         // The lifecycle ends the process, after its last words.
         while true { try await Task.sleep(for: .seconds(3600)) }
+    }
+
+    /// Where the spill file and others go; what cannot be made is complained about by whoever needs it.
+    private static func makeStateFolder(_ path: String) {
+        try? FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    }
+
+    private static func makeTelemetry(_ settings: Settings, _ writer: LogWriter) throws -> ServerTelemetry {
+        do throws(MetricError) {
+            let telemetry = try ServerTelemetry(
+                MetricRegistry(), version: Version.current, environment: settings.environment.rawValue)
+            try telemetry.watchLog(writer)
+            return telemetry
+        } catch {
+            throw Complaint.exit(error.description, code: MedRuntime.ExitCode.configuration)
+        }
     }
 
     /// Tells this start from every other, on this machine and elsewhere.

@@ -10,7 +10,7 @@ import Testing
         let settings = try SettingsFixture.load(environment, file: "port: 2\nhost: b\n", arguments: ["--port", "3"])
         #expect(settings.port == 3)
         #expect(settings.host == "b")
-        #expect("\(settings.log.level)" == "debug")
+        #expect("\(settings.log.levels)" == "debug")
     }
 
     @Test func `every setting says where it came from`() throws {
@@ -46,7 +46,7 @@ import Testing
     private static let others = [
         "app.env": "test", "port": "1", "host": "a", "database.url": "sqlite:a", "database.migrate": "off",
         "phi.encryptionKey": SettingsFixture.key, "phi.encryption": "off", "medbuilder.stateDir": "a",
-        "log.level": "error",
+        "log.level": "error", "log.spillFile": "s", "metrics": "off", "management.token": "0123456789abcdef",
         "log.format": "json", "shutdown.drainDelaySeconds": "1", "shutdown.graceSeconds": "1",
         "shutdown.deadlineSeconds": "9", "http.headerTimeoutSeconds": "1", "http.idleTimeoutSeconds": "1",
         "http.maxConnections": "1", "drill.routes": "on",

@@ -30,10 +30,10 @@ import Testing
         let set = try SettingsFixture.load(secrets)
         #expect(!set.table().contains(SettingsFixture.key))
         #expect(!set.table().contains("hunter2"))
-        #expect(set.inForce.filter(\.setting.isSecret).map(\.text) == ["(set)", "(not set)", "(set)"])
+        #expect(set.inForce.filter(\.setting.isSecret).map(\.text) == ["(not set)", "(set)", "(not set)", "(set)"])
         #expect(
             try SettingsFixture.load().inForce.filter(\.setting.isSecret).map(\.text) == [
-                "(not set)", "(not set)", "(not set)",
+                "(not set)", "(not set)", "(not set)", "(not set)",
             ])
     }
 

@@ -17,7 +17,7 @@ import Testing
         #expect(settings.encryption.isOn)
         #expect(settings.encryption.key == nil)
         #expect(settings.stateDirectory == "./.medbuilder")
-        #expect("\(settings.log.level)" == "info")
+        #expect("\(settings.log.levels)" == "info")
         #expect(settings.log.format == .text)
         #expect(settings.shutdown.drainDelay == .zero)
         #expect(settings.shutdown.grace == .seconds(5))
@@ -44,7 +44,7 @@ import Testing
         #expect(settings.database.migration == .auto)
         #expect(settings.encryption.key != nil)
         #expect(settings.stateDirectory == "/var/lib/medbuilder")
-        #expect("\(settings.log.level)" == "warning")
+        #expect("\(settings.log.levels)" == "warning")
         #expect(settings.log.format == .text)
         #expect(settings.shutdown.drainDelay == .milliseconds(500))
         #expect(settings.shutdown.grace == .milliseconds(2250))
@@ -83,7 +83,7 @@ import Testing
         (["PHI_ENCRYPTION": "true"], "phi.encryption is \"true\" (from PHI_ENCRYPTION); it must be on or off."),
         (
             ["LOG_LEVEL": "warn"],
-            "log.level is \"warn\" (from LOG_LEVEL); it must be trace, debug, info, notice, warning, error or critical."
+            "log.level is \"warn\" (from LOG_LEVEL); it must be a level (trace, debug, info, notice, warning, error, critical), or several: info,MedPostgres=debug."
         ),
         (["LOG_FORMAT": "xml"], "log.format is \"xml\" (from LOG_FORMAT); it must be json or text."),
         (

@@ -307,16 +307,8 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
         switch self.connection.reception(of: head) {
         case .refusal(let refusal):
             self.refuse(refusal, to: head)
-        case .probe(let probe):
-            let exchange = Exchange(
-                kind: .probe(probe),
-                carrier: self,
-                method: head.method,
-                version: head.version,
-                keepAlive: keepAlive,
-                hasBody: hasBody
-            )
-            self.exchanges.append(exchange)
+        case .probe(let probe): self.append(.probe(probe), head, keepAlive: keepAlive, hasBody: hasBody)
+        case .metrics(let question): self.append(.metrics(question), head, keepAlive: keepAlive, hasBody: hasBody)
         case .application(let expectsContinue):
             let body = hasBody ? RequestBodyFeed.make { self.onLoop { $0.bodyHasRoom() } } : nil
             let exchange = Exchange(
@@ -336,12 +328,21 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
         }
     }
 
+    /// Puts a question about the server in line.
+    private func append(_ kind: Exchange.Kind, _ head: HTTPRequestHead, keepAlive: Bool, hasBody: Bool) {
+        self.exchanges.append(
+            Exchange(
+                kind: kind, carrier: self, method: head.method, version: head.version, keepAlive: keepAlive,
+                hasBody: hasBody))
+    }
+
     /// Puts a refusal in line. Nothing after it is read.
     private func refuse(_ refusal: Refusal, to head: HTTPRequestHead? = nil) {
         let exchange = Exchange(
             kind: .refusal(refusal),
             carrier: self,
-            method: head?.method ?? .GET,
+            // Of what was not understood, nobody knows the method.
+            method: head?.method ?? .RAW(value: "_OTHER"),
             version: head?.version ?? .http1_1,
             headers: head?.headers,
             keepAlive: false
@@ -366,11 +367,15 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
         guard !self.isPumping else { return }
         self.isPumping = true
         defer { self.isPumping = false }
-        while let exchange = self.exchanges.first, exchange.response == .none, exchange.task == nil {
+        while let exchange = self.exchanges.first, exchange.response == .none, exchange.task == nil,
+            !exchange.isBeingWritten
+        {
             guard exchange.isRequestComplete || sawAllInput, self.channel.isWritable else { return }
             switch exchange.kind {
             case .probe(let route):
                 self.answer(exchange, probe: route)
+            case .metrics(let question):
+                self.answer(exchange, metrics: question)
             case .refusal(let refusal):
                 self.answer(exchange, refusal: refusal)
             case .application(let head, let sequence):

@@ -111,6 +111,8 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         switch self.connection.reception(of: head) {
         case .probe(let route):
             return Exchange(kind: .probe(route), carrier: self, method: head.method, version: .http2)
+        case .metrics(let question):
+            return Exchange(kind: .metrics(question), carrier: self, method: head.method, version: .http2)
         case .refusal(let refusal):
             return self.refused(refusal, head)
         case .application(let expectsContinue):
@@ -151,6 +153,7 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         self.isUnanswered = false
         switch exchange.kind {
         case .probe(let route): self.answer(exchange, probe: route)
+        case .metrics(let question): self.answer(exchange, metrics: question)
         case .refusal(let refusal): self.answer(exchange, refusal: refusal)
         case .application(let head, _):
             if !exchange.isRequestComplete {

@@ -1,0 +1,52 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import MedTelemetry
+import NIOCore
+import Synchronization
+
+/// How many requests there were, and how long they took.
+final class HTTPMetrics: Sendable {
+    private struct Key: Hashable {
+        var method: String
+        var route: String
+        var status: Int
+    }
+
+    private struct Series {
+        let count: Counter
+        let duration: Histogram
+    }
+
+    private let requests: MetricFamily<Counter>
+    private let durations: MetricFamily<Histogram>
+    /// Those that were asked for already: finding one by a number and two short texts is faster than by its labels.
+    private let series = Mutex<[Key: Series]>([:])
+
+    init(_ registry: MetricRegistry) throws(MetricError) {
+        let labels = ["method", "route", "status"]
+        self.requests = try registry.counter(
+            "http_requests",
+            help:
+                "Requests that have ended, by method, pattern of the route and status; 499 where the client left first.",
+            labels: labels)
+        self.durations = try registry.histogram(
+            "http_request_duration_seconds",
+            help: "How long requests took, from their head to the end of their answer.", labels: labels)
+    }
+
+    func ended(_ outcome: RequestOutcome) {
+        let key = Key(method: outcome.methodLabel, route: outcome.route, status: outcome.status)
+        let series = self.series.withLock { known in
+            if let series = known[key] { return series }
+            let labels = (key.method, key.route, String(key.status))
+            let new = Series(
+                count: self.requests.with(labels.0, labels.1, labels.2),
+                duration: self.durations.with(labels.0, labels.1, labels.2))
+            known[key] = new
+            return new
+        }
+        series.count.increment()
+        series.duration.observe(nanoseconds: outcome.duration.nanoseconds)
+    }
+}

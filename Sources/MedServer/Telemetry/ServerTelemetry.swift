@@ -1,0 +1,128 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import MedRuntime
+public import MedStorage
+public import MedTelemetry
+
+/// What a server measures of itself, in one registry, from its first line on.
+///
+/// ```swift
+/// let telemetry = try ServerTelemetry(MetricRegistry(), version: "1.0.0", environment: "production")
+/// let database = PostgresDatabase(…, observer: telemetry.databaseObserver, poolObserver: telemetry.poolObserver, …)
+/// telemetry.watchPool(maximum: 6) { database.statistics }
+/// ```
+public final class ServerTelemetry: Sendable {
+    /// All metrics; an application registers its own here.
+    public let registry: MetricRegistry
+    /// Hears of statements.
+    public var databaseObserver: any DatabaseObserver { self.database }
+    /// Hears of the pool.
+    public var poolObserver: any PoolObserver { self.database }
+
+    let http: HTTPMetrics
+    /// Shutdowns of this process, as far as they were recorded before its end.
+    let shutdowns: MetricFamily<Counter>
+    private let database: DatabaseMetrics
+    private let process: ProcessMetrics
+    private let memory: Gauge
+    private let inFlight: Gauge
+    private let pool: MetricFamily<Gauge>
+    private let poolMaximum: MetricFamily<Gauge>
+    private let schemaVersion: MetricFamily<Gauge>
+    private let health: MetricFamily<Gauge>
+    private let ready: Gauge
+    private let live: Gauge
+    private let phase: MetricFamily<Gauge>
+    private let receipts: MetricFamily<Gauge>
+
+    /// Registers everything.
+    ///
+    /// - Throws: ``MedTelemetry/MetricError`` if the registry has something else under one of the names.
+    public init(_ registry: MetricRegistry, version: String, environment: String) throws(MetricError) {
+        self.registry = registry
+        self.http = try HTTPMetrics(registry)
+        self.database = try DatabaseMetrics(registry)
+        self.process = try ProcessMetrics(registry)
+        self.memory = try registry.gauge(
+            "memory_usage_bytes",
+            help: "Memory in use, as in /health: of the container where there is a limit, else of the process."
+        ).with()
+        self.inFlight = try registry.gauge(
+            "http_requests_in_flight", help: "Requests that were taken and are not answered; probes are not counted."
+        ).with()
+        // Registered from the beginning, so that an alert on it can be written; there are no WebSockets yet.
+        _ = try registry.gauge("active_connections", help: "WebSocket connections that are open.").with()
+        self.pool = try registry.gauge(
+            "database_pool_connections", help: "Connections of the pool, and who waits for one.", labels: ["state"])
+        self.poolMaximum = try registry.gauge(
+            "database_pool_max_connections", help: "How many connections the pool may have.")
+        self.schemaVersion = try registry.gauge(
+            "database_migration_version", help: "The version of the schema, as it was read last.")
+        self.health = try registry.gauge(
+            "medbuilder_health_status", help: "1 for what /health says, 0 for what it does not.", labels: ["status"])
+        self.ready = try registry.gauge("medbuilder_ready", help: "Whether /ready is 200.").with()
+        self.live = try registry.gauge("medbuilder_live", help: "Whether /live is 200.").with()
+        self.phase = try registry.gauge(
+            "medbuilder_phase", help: "1 for the phase that the process is in, 0 for the others.", labels: ["phase"])
+        self.shutdowns = try registry.counter(
+            "graceful_shutdowns",
+            help: "Shutdowns of this process, by what began them and how they ended; see medbuilder_shutdown_receipts.",
+            labels: ["trigger", "outcome"])
+        self.receipts = try registry.gauge(
+            "medbuilder_shutdown_receipts",
+            help: "Shutdowns of all replicas in the last 24 hours, as the database has them.",
+            labels: ["trigger", "outcome"])
+        try registry.gauge(
+            "medbuilder_build_info", help: "1; what runs here is in the labels.", labels: ["version", "environment"]
+        )
+        .with(version, environment).set(1)
+        let process = self.process
+        registry.onCollect { process.read() }
+    }
+
+    /// Shows how a pool is; `statistics` is asked for every page.
+    public func watchPool(maximum: Int, _ statistics: @escaping @Sendable () -> PoolStatistics) {
+        self.poolMaximum.with().set(Double(maximum))
+        let (idle, busy, waiting) = (self.pool.with("idle"), self.pool.with("busy"), self.pool.with("waiting"))
+        self.registry.onCollect {
+            let now = statistics()
+            idle.set(Double(now.idle))
+            busy.set(Double(now.busy))
+            waiting.set(Double(now.waiting))
+        }
+    }
+
+    /// Shows how many log lines are missing.
+    public func watchLog(_ writer: LogWriter) throws(MetricError) {
+        let family = try self.registry.counter(
+            "log_lines_dropped", help: "Log lines that were lost because nobody read them.", labels: ["level"])
+        let (below, errors) = (family.with("below_error"), family.with("error"))
+        let spilled = try self.registry.counter(
+            "log_lines_spilled", help: "Log lines that waited in the spill file."
+        ).with()
+        self.registry.onCollect {
+            errors.raise(to: Double(writer.droppedErrorCount))
+            below.raise(to: Double(writer.droppedLineCount - writer.droppedErrorCount))
+            spilled.raise(to: Double(writer.spilledLineCount))
+        }
+    }
+
+    /// Shows what the probes say, what is in flight, and what is in the book of shutdowns.
+    func watch(_ probes: Probes, _ lifecycle: Lifecycle, _ book: ShutdownBook) {
+        let reader = MemoryUsageReader()
+        self.registry.onCollect {
+            let state = probes.state
+            self.ready.set(state.isReady ? 1 : 0)
+            self.live.set(state.isAlive ? 1 : 0)
+            for status in HealthStatus.allCases {
+                self.health.with(status.rawValue).set(status == state.health ? 1 : 0)
+            }
+            for phase in Phase.allCases { self.phase.with("\(phase)").set(phase == lifecycle.phase ? 1 : 0) }
+            self.inFlight.set(Double(lifecycle.work.count { $0 is Exchange }))
+            if let usage = try? reader.read() { self.memory.set(Double(usage.usedBytes)) }
+            if let version = book.schemaVersion { self.schemaVersion.with().set(Double(version)) }
+            for count in book.counts { self.receipts.with(count.trigger, count.outcome).set(Double(count.count)) }
+        }
+    }
+}
