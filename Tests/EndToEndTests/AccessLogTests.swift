@@ -10,7 +10,7 @@ import Testing
     private static let message = "Request answered"
 
     @Test func `a request is one line with its pattern, and without what its client wrote`() async throws {
-        let server = try await drillServer()
+        let server = try await drillServer(["LOG_LEVEL": "info"])
         let answer = try await RawClient.exchange(
             port: try await server.port, "POST", "/_drill/echo?patient=SECRETNAME",
             fields: "X-Request-Id: abc-1.2:3/4\r\n",
@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test func `probes are not in it, and have no name`() async throws {
-        let server = try await drillServer()
+        let server = try await drillServer(["LOG_LEVEL": "info"])
         for path in ["/live", "/ready", "/health", "/health/storage", "/status"] {
             #expect(try await server.get(path)["x-request-id"] == nil)
         }
@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test func `a name that is not well formed is replaced, and every answer has one`() async throws {
-        let server = try await drillServer()
+        let server = try await drillServer(["LOG_LEVEL": "info"])
         let port = try await server.port
         var names: Set<String> = []
         let wrong = [
@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test func `what is refused and who leaves is told too`() async throws {
-        let server = try await drillServer()
+        let server = try await drillServer(["LOG_LEVEL": "info"])
         #expect(try await server.get("/nowhere/SECRET").status == 404)
         do {
             let leaving = try await server.inFlight("/_drill/sleep?ms=60000")

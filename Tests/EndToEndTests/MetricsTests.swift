@@ -131,7 +131,9 @@ import Testing
     }
 
     @Test func `levels of the log change while it runs, for a while, and for those who may`() async throws {
-        let server = try await drillServer(["MANAGEMENT_PORT": "0", "MANAGEMENT_TOKEN": "0123456789abcdef"])
+        let server = try await drillServer([
+            "LOG_LEVEL": "info", "MANAGEMENT_PORT": "0", "MANAGEMENT_TOKEN": "0123456789abcdef",
+        ])
         let port = try await managementPort(of: server)
         #expect(try await server.get("/log-level").status == 404)
         let before = try await RawClient.exchange(port: port, "GET", "/log-level")
@@ -160,7 +162,8 @@ import Testing
     @Test func `SIGHUP takes on the levels of the file, and keeps them if the file is wrong`() async throws {
         let file = try testFolder().appending(path: "settings.yaml")
         try Data("log.level: info\nlog.format: json\n".utf8).write(to: file)
-        let server = try startServer(["DRILL_ROUTES": "on"], arguments: ["serve", "--config", file.path])
+        let server = try startServer(
+            ["DRILL_ROUTES": "on", "LOG_LEVEL": "info"], arguments: ["serve", "--config", file.path])
         try await server.waitUntilReady()
         try Data("log.level: info,medbuilder.access=error\nlog.format: json\n".utf8).write(to: file)
         server.send(SIGHUP)

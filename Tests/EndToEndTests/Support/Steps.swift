@@ -74,6 +74,8 @@ func startServer(
     launcher: [String] = [],
     readsOutput: Bool = true
 ) throws -> ServerProcess {
+    // Thousands of requests a second are as many lines, which the harness would read beside its load.
+    let environment = ["LOG_LEVEL": "info,medbuilder.access=warning"].merging(environment) { $1 }
     let server = try ServerProcess(
         in: folder ?? testFolder(), arguments, environment: environment, launcher: launcher, readsOutput: readsOutput
     )
