@@ -40,8 +40,8 @@ import Testing
 
     @Test func `fifty requests in flight are all answered`() async throws {
         let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
-        let sleeps = try await server.inFlight(Array(repeating: "/_drill/sleep?ms=1500", count: 25))
-        let streams = try await server.inFlight(Array(repeating: "/_drill/stream?ms=1500&chunks=5", count: 25))
+        let sleeps = try await server.inFlight(Array(repeating: "/_drill/sleep?ms=4000", count: 25))
+        let streams = try await server.inFlight(Array(repeating: "/_drill/stream?ms=4000&chunks=5", count: 25))
         try await server.terminate()
 
         for client in sleeps {
