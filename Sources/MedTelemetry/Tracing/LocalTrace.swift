@@ -9,7 +9,7 @@ import Synchronization
 ///       │
 ///       └────the local root ends well────────────▶ discarded
 final class LocalTrace: Sendable {
-    /// The most spans of a trace that wait. What is more is not exported, but for the local root, which says what failed.
+    /// The most spans of a trace that wait. What is more is not exported, but for the local root: it says what failed.
     static let maximumCount = 128
 
     private enum Phase {

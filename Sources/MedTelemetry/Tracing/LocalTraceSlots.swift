@@ -13,7 +13,7 @@ final class LocalTraceSlots: Sendable {
 
     /// How many traces wait.
     var usedCount: Int { self.used.load(ordering: .relaxed) }
-    /// How many spans could not wait, and are lost if their trace ends in an error; spans of traces that found no place not counted.
+    /// How many spans found no place in a trace that waits.
     var droppedCount: Int { self.dropped.load(ordering: .relaxed) }
 
     func countDrop() { self.dropped.add(1, ordering: .relaxed) }

@@ -3,17 +3,17 @@
 
 public import Tracing
 
-/// A backend for swift-distributed-tracing: it samples traces, carries them from request to request, and gives ended spans
-/// to a sink.
+/// A backend for swift-distributed-tracing: it samples traces, carries them from request to request, and gives the
+/// spans that have ended to a sink.
 ///
 /// ```swift
 /// let tracer = RecordingTracer(sampler: TraceSampler(ratio: 0.01)) { exporter.record($0) }
 /// InstrumentationSystem.bootstrap(tracer)
 /// ```
 ///
-/// The decision about a trace is made once, by its first span in this process; all spans within follow it, and so does the
-/// flag that goes to other services. It never changes afterwards, even if the trace ends in an error and is exported for
-/// that (``KeepErrors``).
+/// The decision about a trace is made once, by its first span in this process; all spans within follow it, and so does
+/// the flag that goes to other services. It never changes afterwards, even if the trace ends in an error and is
+/// exported for that (``KeepErrors``).
 public final class RecordingTracer: Tracer {
     /// Spans of this tracer.
     public typealias Span = TraceSpan

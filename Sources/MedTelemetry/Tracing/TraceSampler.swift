@@ -1,8 +1,8 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
-/// Decides which traces are recorded, by what the caller decided and by the trace's identifier alone, so that all services
-/// of a trace decide alike (OpenTelemetry, "Sampler").
+/// Decides which traces are recorded, by what the caller decided and by the trace's identifier alone, so that all
+/// services of a trace decide alike (OpenTelemetry, "Sampler").
 public struct TraceSampler: Sendable, Equatable {
     /// Who decides about traces that come from another service.
     public enum Rule: Sendable, Equatable {

@@ -5,8 +5,8 @@ public import Instrumentation
 
 /// Takes traces and baggage out of the headers of a request, and writes them into those of the next.
 ///
-/// Strict, as W3C Trace Context Level 2 (which reads all of Level 1) and W3C Baggage say: what is malformed is left out,
-/// and never passed on.
+/// Strict, as W3C Trace Context Level 2 (which reads all of Level 1) and W3C Baggage say: what is malformed is left
+/// out, and never passed on.
 public struct W3CPropagation: Sendable, Equatable {
     /// Which headers are read and written.
     public struct Formats: OptionSet, Sendable, Hashable {

@@ -237,7 +237,8 @@ import Tracing
                 let low = source.next()
                 let here = sampler.samples(try #require(TraceID(high: source.next(), low: low)), parent: nil)
                 // Only the right seven bytes count.
-                let there = sampler.samples(try #require(TraceID(high: 1, low: (low & 0xff_ffff_ffff_ffff) | (1 << 60))), parent: nil)
+                let there = sampler.samples(
+                    try #require(TraceID(high: 1, low: (low & 0xff_ffff_ffff_ffff) | (1 << 60))), parent: nil)
                 #expect(here == there)
                 if here {
                     count += 1
