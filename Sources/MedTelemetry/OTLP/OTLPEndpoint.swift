@@ -1,0 +1,43 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where one signal goes, and how.
+public struct OTLPEndpoint: Sendable, Equatable {
+    /// The whole URL: `http` or `https`.
+    public var url: String
+    /// What every request says besides, mostly a key: never to be logged.
+    public var headers: [Header]
+    /// How messages are written.
+    public var form: OTLPProtocol
+    /// Whether bodies are compressed.
+    public var isCompressed: Bool
+    /// How long one request may take.
+    public var timeout: Duration
+
+    /// A header; its value prints as nothing.
+    public struct Header: Sendable, Equatable, CustomStringConvertible, CustomReflectable {
+        public let name: String
+        public let value: String
+
+        /// A header.
+        public init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+
+        public var description: String { "\(self.name): ‹secret›" }
+        public var customMirror: Mirror { Mirror(self, children: []) }
+    }
+
+    /// Where one signal goes.
+    public init(
+        url: String, headers: [Header] = [], form: OTLPProtocol = .protobuf, isCompressed: Bool = false,
+        timeout: Duration = .seconds(10)
+    ) {
+        self.url = url
+        self.headers = headers
+        self.form = form
+        self.isCompressed = isCompressed
+        self.timeout = timeout
+    }
+}
