@@ -8,8 +8,8 @@
 public struct OTLPConfiguration: Sendable, Equatable {
     /// Where traces go; `nil` if they go nowhere.
     ///
-    /// - Key: `OTEL_EXPORTER_OTLP_ENDPOINT` with `/v1/traces`, or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` as it is. Nowhere
-    ///   with `OTEL_TRACES_EXPORTER=none` or `OTEL_SDK_DISABLED=true`. Further, each also for one signal as in
+    /// - Key: `OTEL_EXPORTER_OTLP_ENDPOINT` with `/v1/traces`, or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` as it is.
+    ///   Nowhere with `OTEL_TRACES_EXPORTER=none` or `OTEL_SDK_DISABLED=true`. Further, each also for one signal as in
     ///   `OTEL_EXPORTER_OTLP_TRACES_HEADERS`: `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_PROTOCOL`
     ///   (`http/protobuf` or `http/json`), `OTEL_EXPORTER_OTLP_TIMEOUT` (10000), `OTEL_EXPORTER_OTLP_COMPRESSION`
     ///   (`none` or `gzip`).
