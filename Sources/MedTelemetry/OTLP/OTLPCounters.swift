@@ -1,0 +1,18 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+/// What has become of the items of one signal: spans, log records, or points of metrics.
+public struct OTLPCounters: Sendable, Equatable {
+    /// Items that a collector has taken.
+    public var exported = 0
+    /// Items that are lost: no room, too large, refused, given up.
+    public var dropped = 0
+    /// Requests that a collector has taken.
+    public var exportedBatches = 0
+    /// Requests that were refused or given up.
+    public var failedBatches = 0
+    /// Requests that were sent once more.
+    public var retries = 0
+    /// Requests that were put into the spool.
+    public var spooledBatches = 0
+}
