@@ -111,8 +111,9 @@ public final class OTLPExporter: Sendable {
         }
     }
 
-    /// Waits until everything that is there now was sent or given up. Not without ``start()``.
+    /// Waits until everything that is there now was sent or given up. Before ``start()`` there is nothing to wait for.
     public func flush() async {
+        if self.phase.withLock({ if case .idle = $0 { true } else { false } }) { return }
         await withTaskGroup { group in
             if let traces { group.addTask { await traces.flush() } }
             if let logs { group.addTask { await logs.flush() } }

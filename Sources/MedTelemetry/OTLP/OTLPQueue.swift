@@ -1,8 +1,6 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
-import Synchronization
-
 /// Items that wait to be sent: so many, and so many bytes, at most.
 final class OTLPQueue<Item: Sendable>: Sendable {
     /// Bytes that all items may take together, about.
@@ -18,7 +16,8 @@ final class OTLPQueue<Item: Sendable>: Sendable {
     }
 
     private let limit: Int
-    private let state = Mutex(State())
+    /// Every request goes through it, on all threads: see ``LogLock``.
+    private let state = LogLock(State())
 
     init(limit: Int) { self.limit = limit }
 

@@ -9,16 +9,26 @@ import Tracing
 enum OTLPSchema {
     // MARK: common, resource
 
-    static let anyValue: OTLPMessage<OTLPValue> = OTLPMessage(
-        .present(1, "stringValue") { if case .string(let text) = $0 { .text(text) } else { nil } },
-        .present(2, "boolValue") { if case .bool(let value) = $0 { .bool(value) } else { nil } },
-        .present(3, "intValue") { if case .int(let number) = $0 { .int64(number) } else { nil } },
-        .present(4, "doubleValue") { if case .double(let number) = $0 { .double(number) } else { nil } },
-        .message(5, "arrayValue", { OTLPSchema.arrayValue }) {
-            if case .array(let values) = $0 { values } else { nil }
-        },
-        .message(6, "kvlistValue", { OTLPSchema.keyValueList }) { if case .map(let pairs) = $0 { pairs } else { nil } },
-        .present(7, "bytesValue") { if case .bytes(let bytes) = $0 { .bytes(bytes) } else { nil } })
+    /// A value of an attribute, whose texts are cut: the last place that all of them pass.
+    static let anyValue: OTLPMessage<OTLPValue> = OTLPSchema.value { SpanLimits.cut($0) }
+
+    /// The body of a log record, which may be longer.
+    static let body: OTLPMessage<OTLPValue> = OTLPSchema.value { $0 }
+
+    private static func value(_ cut: @escaping @Sendable (String) -> String) -> OTLPMessage<OTLPValue> {
+        OTLPMessage(
+            .present(1, "stringValue") { if case .string(let text) = $0 { .text(cut(text)) } else { nil } },
+            .present(2, "boolValue") { if case .bool(let value) = $0 { .bool(value) } else { nil } },
+            .present(3, "intValue") { if case .int(let number) = $0 { .int64(number) } else { nil } },
+            .present(4, "doubleValue") { if case .double(let number) = $0 { .double(number) } else { nil } },
+            .message(5, "arrayValue", { OTLPSchema.arrayValue }) {
+                if case .array(let values) = $0 { values } else { nil }
+            },
+            .message(6, "kvlistValue", { OTLPSchema.keyValueList }) {
+                if case .map(let pairs) = $0 { pairs } else { nil }
+            },
+            .present(7, "bytesValue") { if case .bytes(let bytes) = $0 { .bytes(bytes) } else { nil } })
+    }
 
     static let arrayValue: OTLPMessage<[OTLPValue]> = OTLPMessage(
         .messages(1, "values", { OTLPSchema.anyValue }) { $0 })
@@ -125,8 +135,11 @@ enum OTLPSchema {
         .value(1, "timeUnixNano") { .fixed64($0.time) },
         .value(2, "severityNumber") { .enumeration($0.severity) },
         .value(3, "severityText") { .text($0.severityText) },
-        .message(5, "body", { OTLPSchema.anyValue }) { $0.body },
-        .messages(6, "attributes", { OTLPSchema.keyValue }) { $0.attributes },
+        .message(5, "body", { OTLPSchema.body }) { $0.body },
+        .messages(6, "attributes", { OTLPSchema.keyValue }) { Array($0.attributes.prefix(SpanLimits.attributes)) },
+        .value(7, "droppedAttributesCount") {
+            .uint32(UInt32(clamping: max(0, $0.attributes.count - SpanLimits.attributes)))
+        },
         .value(8, "flags") { .fixed32(UInt32($0.trace?.flags.rawValue ?? 0)) },
         .value(9, "traceId") { .identifier($0.trace?.traceID.bytes ?? []) },
         .value(10, "spanId") { .identifier($0.trace?.spanID.bytes ?? []) },

@@ -118,6 +118,8 @@ public struct OTLPSpool: Sendable {
     private func makeFolder() -> Bool {
         try? FileManager.default.createDirectory(
             atPath: self.folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        // Left by a process that was killed while it wrote.
+        for name in self.list() where name.hasPrefix(".") && name.hasSuffix(".part") { unlink(self.path(name)) }
         return chmod(self.folder, 0o700) == 0
     }
 

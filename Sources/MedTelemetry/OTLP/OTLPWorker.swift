@@ -13,7 +13,6 @@ final class OTLPWorker<Item: Sendable>: Sendable {
         /// Bodies that are not sent yet, the first one perhaps under way.
         var bodies: [OTLPBody] = []
         var isDraining = false
-        var hasEnded = false
         var flushes: [CheckedContinuation<Void, Never>] = []
         var counters = OTLPCounters()
     }
@@ -30,6 +29,7 @@ final class OTLPWorker<Item: Sendable>: Sendable {
     private let bell = Doorbell()
     private let drainBell = Doorbell()
     private let state = Mutex(State())
+    private let hasEnded = Atomic(false)
 
     /// - Parameter source: what is reported each time; `nil` if items come by ``record(_:size:)``.
     init(
@@ -54,7 +54,7 @@ final class OTLPWorker<Item: Sendable>: Sendable {
 
     /// Never waits: what finds no room is dropped and counted.
     func record(_ item: Item, size: Int) {
-        guard !self.state.withLock({ $0.hasEnded }), let count = self.queue.append(item, size: size) else {
+        guard !self.hasEnded.load(ordering: .relaxed), let count = self.queue.append(item, size: size) else {
             self.count { $0.dropped += 1 }
             return
         }
@@ -65,8 +65,10 @@ final class OTLPWorker<Item: Sendable>: Sendable {
     func flush() async {
         await withCheckedContinuation { continuation in
             let isOver = self.state.withLock { state in
-                if !state.hasEnded { state.flushes.append(continuation) }
-                return state.hasEnded
+                // Within the lock: the task takes the flushes after it says that it has ended, so it sees this one.
+                let hasEnded = self.hasEnded.load(ordering: .sequentiallyConsistent)
+                if !hasEnded { state.flushes.append(continuation) }
+                return hasEnded
             }
             if isOver { continuation.resume() } else { self.bell.ring() }
         }
@@ -81,8 +83,8 @@ final class OTLPWorker<Item: Sendable>: Sendable {
 
     /// What was not sent. To be called when the task has ended, or if it was never started.
     func takeRest() -> [OTLPBody] {
+        self.hasEnded.store(true, ordering: .sequentiallyConsistent)
         var bodies = self.state.withLock { state in
-            state.hasEnded = true
             let bodies = state.bodies
             state.bodies = []
             return bodies
@@ -118,8 +120,8 @@ final class OTLPWorker<Item: Sendable>: Sendable {
             for flush in flushes { flush.resume() }
             isOver = isDraining || !isComplete
         }
+        self.hasEnded.store(true, ordering: .sequentiallyConsistent)
         let flushes = self.state.withLock { state in
-            state.hasEnded = true
             let flushes = state.flushes
             state.flushes = []
             return flushes

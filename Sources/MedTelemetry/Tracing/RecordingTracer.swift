@@ -24,7 +24,7 @@ public final class RecordingTracer: Tracer {
     private let slots: LocalTraceSlots
     private let texts: SpanTexts
     private let random: @Sendable () -> UInt64
-    private let sink: SpanSink
+    private let sink: SpanSink?
 
     /// Creates a tracer.
     ///
@@ -35,7 +35,8 @@ public final class RecordingTracer: Tracer {
     ///   - propagation: which headers carry traces.
     ///   - redact: scrubs every text of a span before it leaves.
     ///   - random: makes identifiers: 64 bits of which every one is as good as random.
-    ///   - sink: takes the ended spans.
+    ///   - sink: takes the ended spans; `nil` if they go nowhere. Then no span is recorded, new traces are not sampled,
+    ///     and those of callers are passed on as they came: a span that nobody exports must not be the parent of others.
     public init(
         sampler: TraceSampler = .parentBasedAlwaysOn,
         keepErrors: KeepErrors = .own,
@@ -43,7 +44,7 @@ public final class RecordingTracer: Tracer {
         propagation: W3CPropagation = W3CPropagation(),
         redact: @escaping @Sendable (String) -> String,
         random: @escaping @Sendable () -> UInt64 = { IdentifierSource.shared.next() },
-        sink: @escaping SpanSink
+        sink: SpanSink?
     ) {
         self.sampler = sampler
         self.keepErrors = keepErrors
@@ -69,15 +70,16 @@ public final class RecordingTracer: Tracer {
         var context = context()
         let outer = context.traceScope
         let parent = outer?.trace
+        if self.sink == nil, parent != nil { return TraceSpan(context: context, recorder: nil) }
         let isLocalRoot = parent.map(\.isRemote) ?? true
         var trace = TraceContext(
             traceID: parent?.traceID ?? TraceID(random: self.random), spanID: SpanID(random: self.random),
             flags: parent?.flags ?? .random, traceState: parent?.traceState ?? "")
         var local = outer?.local
         if isLocalRoot {
-            let isSampled = self.sampler.samples(trace.traceID, parent: parent)
+            let isSampled = self.sink != nil && self.sampler.samples(trace.traceID, parent: parent)
             if isSampled { trace.flags.insert(.sampled) } else { trace.flags.remove(.sampled) }
-            local = isSampled ? nil : self.localTrace(parent: parent)
+            local = isSampled || self.sink == nil ? nil : self.localTrace(parent: parent)
         }
         guard trace.isSampled || local != nil else {
             context.traceScope = TraceScope(trace: trace)
@@ -105,7 +107,7 @@ public final class RecordingTracer: Tracer {
         context.traceScope.map { TraceSpan(context: context, recorder: $0.recorder) }
     }
 
-    func export(_ recorder: SpanRecorder) { self.sink(recorder.finished(self.texts)) }
+    func export(_ recorder: SpanRecorder) { self.sink?(recorder.finished(self.texts)) }
 
     /// Does nothing: sending is the sink's.
     @available(*, deprecated, message: "Flush the exporter.")

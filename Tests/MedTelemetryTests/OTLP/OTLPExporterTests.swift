@@ -545,6 +545,7 @@ import Tracing
         defer { collector.stop() }
         let exporter = self.exporter(self.configuration(collector), spool: OTLPSpool(folder: folder))
         exporter.record(self.span("span"))
+        await exporter.flush()
         await exporter.shutdown(within: TestClock.never)
         #expect(self.files(folder).count == 1)
     }

@@ -79,6 +79,18 @@ import Tracing
                 + "3210" + "01000000000000000200000000000000" + "3a08" + "000000000000f03f" + "1001")
     }
 
+    @Test func `no attribute is longer than New Relic takes, wherever it comes from`() {
+        let long = String(repeating: "é", count: 5000)
+        let attributes = (0..<130).map { OTLPAttribute("\($0)", .array([.string(long)])) }
+        let record = OTLPLogRecord(time: 1, severity: 9, severityText: "", body: .string(long), attributes: attributes)
+        let request = OTLPRequest(resource: attributes, scope: OTLPScope(name: ""), items: [record])
+        let text = self.json(OTLPSchema.logs, request)
+        // Those of the resource, the first 128 of the record; and its body, which is no attribute.
+        #expect(text.matches(of: #/"é{4089}…\[cut\]"/#).count == 130 + 128)
+        #expect(text.matches(of: #/"é{5000}"/#).count == 1)
+        #expect(text.contains(#""droppedAttributesCount":2"#))
+    }
+
     @Test func `the text is JSON whatever is in it`() throws {
         for bytes in [
             OTLPSchema.traces.encode(OTLPSamples.traces, as: .json),

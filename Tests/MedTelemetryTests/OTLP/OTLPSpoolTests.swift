@@ -50,6 +50,15 @@ import Testing
         #expect(await OTLPSpool(folder: self.folder).names(.traces) == [])
     }
 
+    @Test func `what a killed process has left unfinished is cleared away`() async throws {
+        defer { self.remove() }
+        let spool = OTLPSpool(folder: self.folder)
+        _ = await spool.save([self.body(1, size: 10)], wallNow: 1)
+        try Data("x".utf8).write(to: URL(filePath: "\(self.folder)/.00000000000000000001-000000-traces-1.pb.part"))
+        _ = await spool.save([self.body(1, size: 10)], wallNow: 2)
+        #expect(self.files().count == 2)
+    }
+
     @Test func `files of others are neither sent nor removed`() async throws {
         defer { self.remove() }
         let spool = OTLPSpool(folder: self.folder)

@@ -258,6 +258,22 @@ import Tracing
         #expect(!sampler.samples(try #require(TraceID(high: 0, low: 0xffbf_ffff_ffff_ffff)), parent: nil))
     }
 
+    @Test func `a tracer without a sink passes on what came, and names its own traces`() {
+        let tracer = RecordingTracer(keepErrors: .always, redact: { $0 }, sink: nil)
+        for isSampled in [true, false] {
+            let span = tracer.startSpan("a", context: self.remote(sampled: isSampled))
+            #expect(!span.isRecording)
+            let flags = isSampled ? "01" : "00"
+            #expect(
+                self.headers(span.context, tracer)["traceparent"]
+                    == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-\(flags)")
+        }
+        let own = tracer.startSpan("b", context: .topLevel)
+        #expect(own.context.traceContext?.isSampled == false)
+        #expect(!own.isRecording)
+        #expect(tracer.startSpan("c", context: own.context).context.traceContext == own.context.traceContext)
+    }
+
     // MARK: Errors of unsampled traces
 
     /// A request with a query within, unsampled, that is answered with this status.
