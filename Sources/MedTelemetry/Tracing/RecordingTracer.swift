@@ -36,7 +36,8 @@ public final class RecordingTracer: Tracer {
     ///   - redact: scrubs every text of a span before it leaves.
     ///   - random: makes identifiers: 64 bits of which every one is as good as random.
     ///   - sink: takes the ended spans; `nil` if they go nowhere. Then no span is recorded, new traces are not sampled,
-    ///     and those of callers are passed on as they came: a span that nobody exports must not be the parent of others.
+    ///     and those of callers are passed on as they came: a span that nobody exports must not be the parent of
+    ///     others.
     public init(
         sampler: TraceSampler = .parentBasedAlwaysOn,
         keepErrors: KeepErrors = .own,
