@@ -128,7 +128,8 @@ public final class Application: Sendable {
                 limits: ConnectionLimits(settings.http),
                 access: settings.access,
                 telemetry: RequestTelemetry(
-                    access: accessLogger, metrics: telemetry?.http, pages: telemetry.map { MetricsPages($0.registry) }),
+                    access: accessLogger, metrics: telemetry?.http, pages: telemetry.map { MetricsPages($0.registry) },
+                    tracer: telemetry?.tracer),
                 respond: { await responder.respond(to: $0, on: $1, route: $2) },
                 manage: { await manager.respond(to: $0, on: $1, route: $2) }
             ),

@@ -3,8 +3,10 @@
 
 import Hummingbird
 import MedRuntime
+import MedTelemetry
 import NIOCore
 import NIOHTTP1
+import Tracing
 
 /// One request and its answer, on an HTTP/1.1 connection or an HTTP/2 stream.
 final class Exchange: Work, @unchecked Sendable {
@@ -63,6 +65,8 @@ final class Exchange: Work, @unchecked Sendable {
     var isCutOff = false
     /// Whether somebody is at it who is no task.
     var isBeingWritten = false
+    /// Its span, if requests are traced.
+    var span: TraceSpan?
     private var isReported = false
     /// The event loop of its connection.
     var eventLoop: any EventLoop { self.carrier.channel.eventLoop }
@@ -123,17 +127,29 @@ final class Exchange: Work, @unchecked Sendable {
     func report(delivered: Bool) {
         guard !self.isReported else { return }
         self.isReported = true
-        let status = self.status == 0 ? 500 : self.status
+        let sent = self.status == 0 ? 500 : self.status
+        let status = delivered || self.isCutOff ? sent : RequestOutcome.clientLeft
+        if let span {
+            span.operationName = "\(self.method.rawValue) \(self.pattern)"
+            span.attributes["http.route"] = self.pattern
+            span.attributes["http.response.status_code"] = status
+            if status >= 500 {
+                span.attributes["error.type"] = String(status)
+                span.setStatus(SpanStatus(code: .error))
+            }
+            span.end()
+        }
         self.carrier.shared.telemetry.ended(
             RequestOutcome(
                 method: self.method,
                 route: self.pattern,
-                status: delivered || self.isCutOff ? status : RequestOutcome.clientLeft,
+                status: status,
                 duration: .now() - self.began,
                 requestBytes: self.bodySize,
                 responseBytes: self.sentSize,
                 requestID: self.requestID,
-                isProbe: self.kind.isProbe
+                isProbe: self.kind.isProbe,
+                trace: self.span?.context.traceContext
             )
         )
     }

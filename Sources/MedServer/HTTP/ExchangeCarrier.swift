@@ -120,11 +120,13 @@ extension ExchangeCarrier {
         exchange.task = Lifecycle.insideWork(
             exchange,
             starting: {
-                Task {
-                    let isManagement = self.connection.endpoint.kind == .management
-                    let respond = isManagement ? self.shared.manage : self.shared.respond
-                    let response = await respond(request, self.channel, exchange.route)
-                    await self.send(response, for: exchange)
+                self.shared.telemetry.inContext(of: exchange, head) {
+                    Task {
+                        let isManagement = self.connection.endpoint.kind == .management
+                        let respond = isManagement ? self.shared.manage : self.shared.respond
+                        let response = await respond(request, self.channel, exchange.route)
+                        await self.send(response, for: exchange)
+                    }
                 }
             })
         if exchange.isCancelled { exchange.cancelTask() }

@@ -3,14 +3,18 @@
 
 import MedStorage
 import MedTelemetry
+import ServiceContextModule
+import Tracing
 
 /// How long statements take, and how the pool is.
 final class DatabaseMetrics: DatabaseObserver, PoolObserver {
     private let durations: [SQLOperation: (ok: Histogram, error: Histogram)]
     private let waits: Histogram
     private let connectFailures: Counter
+    private let tracer: RecordingTracer?
 
-    init(_ registry: MetricRegistry) throws(MetricError) {
+    init(_ registry: MetricRegistry, tracer: RecordingTracer?) throws(MetricError) {
+        self.tracer = tracer
         let family = try registry.histogram(
             "database_query_duration_seconds",
             help: "How long the database took for a statement, by what it does and how it ended.",
@@ -31,10 +35,30 @@ final class DatabaseMetrics: DatabaseObserver, PoolObserver {
     func began(_ operation: SQLOperation, _ sql: String, count: Int) -> @Sendable (DatabaseError?) -> Void {
         guard let histograms = self.durations[operation] else { return { _ in } }
         let start = ContinuousClock.now
+        let span = self.span(operation, sql, count)
         return { error in
+            if let span {
+                if let error {
+                    span.attributes["error.type"] = error.sqlState ?? error.code.description
+                    span.setStatus(SpanStatus(code: .error))
+                }
+                span.end()
+            }
             let nanoseconds = Int64((ContinuousClock.now - start) / .nanoseconds(1))
             (error == nil ? histograms.ok : histograms.error).observe(nanoseconds: nanoseconds)
         }
+    }
+
+    /// A span within that of the request; statements of the server itself have none.
+    private func span(_ operation: SQLOperation, _ sql: String, _ count: Int) -> TraceSpan? {
+        guard let tracer, let context = ServiceContext.current, context.traceContext != nil else { return nil }
+        let span = tracer.startSpan(operation.rawValue, context: context, ofKind: .client)
+        guard span.isRecording else { return span }
+        span.attributes["db.operation.name"] = operation.rawValue
+        // The text has no values: they travel as parameters.
+        span.attributes["db.query.text"] = sql
+        if count > 1 { span.attributes["db.operation.batch.size"] = count }
+        return span
     }
 
     func acquired(after wait: Duration) { self.waits.observe(nanoseconds: Int64(wait / .nanoseconds(1))) }

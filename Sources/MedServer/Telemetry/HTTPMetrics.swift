@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import MedTelemetry
 import NIOCore
 import Synchronization
@@ -35,6 +36,14 @@ final class HTTPMetrics: Sendable {
             help: "How long requests took, from their head to the end of their answer.", labels: labels)
     }
 
+    /// A trace that is recorded, to look a slow request up in.
+    private static func exemplar(_ outcome: RequestOutcome) -> Exemplar? {
+        guard let trace = outcome.trace, trace.isSampled else { return nil }
+        return Exemplar(
+            traceID: trace.traceID.description, spanID: trace.spanID.description,
+            value: Double(outcome.duration.nanoseconds) / 1e9, time: Int64(Date().timeIntervalSince1970 * 1000))
+    }
+
     func ended(_ outcome: RequestOutcome) {
         let key = Key(method: outcome.methodLabel, route: outcome.route, status: outcome.status)
         let series = self.series.withLock { known in
@@ -47,6 +56,6 @@ final class HTTPMetrics: Sendable {
             return new
         }
         series.count.increment()
-        series.duration.observe(nanoseconds: outcome.duration.nanoseconds)
+        series.duration.observe(nanoseconds: outcome.duration.nanoseconds, exemplar: Self.exemplar(outcome))
     }
 }

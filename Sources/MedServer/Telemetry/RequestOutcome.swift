@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import MedTelemetry
 import NIOCore
 import NIOHTTP1
 
@@ -22,6 +23,8 @@ struct RequestOutcome: Sendable {
     /// The name of the request; none for probes.
     var requestID: String?
     var isProbe: Bool
+    /// Where its span is, if it has one.
+    var trace: TraceContext?
 
     /// The method as a label: one of those that HTTP knows, so that nobody can make series at will.
     var methodLabel: String {

@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import MedTelemetry
 import NIOCore
 import NIOHTTP1
+import ServiceContextModule
+import Tracing
 
 /// What becomes of a request that has ended: it is counted, and unless it was a probe, it is a line of the access log.
 ///
@@ -16,6 +19,27 @@ struct RequestTelemetry: Sendable {
     var metrics: HTTPMetrics?
     /// Who writes the pages; nil where there are none.
     var pages: MetricsPages?
+
+    /// Who traces requests; nil for nobody.
+    var tracer: RecordingTracer?
+
+    /// Starts a request's task in the request's context: its name, and its span where requests are traced.
+    func inContext<Result>(of exchange: Exchange, _ head: HTTPRequestHead, _ body: () -> Result) -> Result {
+        var context = ServiceContext.topLevel
+        context.requestID = exchange.requestID
+        if let tracer {
+            tracer.extract(head.headers, into: &context, using: HeaderExtractor())
+            let span = tracer.startSpan("HTTP", context: context, ofKind: .server)
+            if span.isRecording {
+                span.attributes["http.request.method"] = exchange.method.rawValue
+                span.attributes["network.protocol.version"] =
+                    exchange.version.major == 2 ? "2" : "1.\(exchange.version.minor)"
+            }
+            exchange.span = span
+            context = span.context
+        }
+        return ServiceContext.withValue(context, operation: body)
+    }
 
     /// Called on the event loop of the connection.
     func ended(_ outcome: RequestOutcome) {
@@ -35,6 +59,10 @@ struct RequestTelemetry: Sendable {
         ]
         if outcome.requestBytes > 0 { metadata["http.request.body.bytes"] = .stringConvertible(outcome.requestBytes) }
         if let id = outcome.requestID { metadata["http.request.id"] = .string(id) }
+        if let trace = outcome.trace {
+            metadata["trace.id"] = .string(trace.traceID.description)
+            metadata["span.id"] = .string(trace.spanID.description)
+        }
         access.info("Request answered", metadata: metadata)
     }
 }

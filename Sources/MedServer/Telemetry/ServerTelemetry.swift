@@ -20,6 +20,24 @@ public final class ServerTelemetry: Sendable {
     /// Hears of the pool.
     public var poolObserver: any PoolObserver { self.database }
 
+    /// All metrics for a collector, by the names that OpenTelemetry has for them.
+    public func otlpMetrics(now: Int64) -> [OTLPMetric] { self.registry.otlpMetrics(Self.translations, now: now) }
+
+    /// OpenTelemetry, "Semantic conventions for HTTP metrics" and "for database client metrics".
+    private static let translations = [
+        "http_request_duration_seconds": MetricTranslation(
+            "http.server.request.duration", unit: "s",
+            labels: ["method": "http.request.method", "route": "http.route", "status": "http.response.status_code"]),
+        "http_requests_in_flight": MetricTranslation("http.server.active_requests", unit: "{request}"),
+        "database_query_duration_seconds": MetricTranslation(
+            "db.client.operation.duration", unit: "s", labels: ["operation": "db.operation.name"]),
+        "database_pool_connections": MetricTranslation(
+            "db.client.connection.count", unit: "{connection}", labels: ["state": "db.client.connection.state"]),
+        "database_pool_max_connections": MetricTranslation("db.client.connection.max", unit: "{connection}"),
+        "database_pool_wait_seconds": MetricTranslation("db.client.connection.wait_time", unit: "s"),
+    ]
+
+    let tracer: RecordingTracer?
     let http: HTTPMetrics
     /// Shutdowns of this process, as far as they were recorded before its end.
     let shutdowns: MetricFamily<Counter>
@@ -39,10 +57,15 @@ public final class ServerTelemetry: Sendable {
     /// Registers everything.
     ///
     /// - Throws: ``MedTelemetry/MetricError`` if the registry has something else under one of the names.
-    public init(_ registry: MetricRegistry, version: String, environment: String) throws(MetricError) {
+    ///
+    /// - Parameter tracer: who traces requests and statements; nobody if nil.
+    public init(
+        _ registry: MetricRegistry, version: String, environment: String, tracer: RecordingTracer? = nil
+    ) throws(MetricError) {
         self.registry = registry
+        self.tracer = tracer
         self.http = try HTTPMetrics(registry)
-        self.database = try DatabaseMetrics(registry)
+        self.database = try DatabaseMetrics(registry, tracer: tracer)
         self.process = try ProcessMetrics(registry)
         self.memory = try registry.gauge(
             "memory_usage_bytes",

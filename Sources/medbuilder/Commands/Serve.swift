@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import CoreMetrics
 import Foundation
+import Instrumentation
 import Logging
 import MedRuntime
 import MedServer
@@ -32,6 +34,9 @@ struct Serve: AsyncParsableCommand {
             environment: settings.environment.rawValue
         )
         let isColored = isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
+        let exporting = try Exporting(
+            environment: ProcessInfo.processInfo.environment, spoolFolder: settings.stateDirectory + "/otlp",
+            service: service)
         LoggingSystem.bootstrap { label in
             StructuredLogHandler(
                 label: label,
@@ -39,7 +44,9 @@ struct Serve: AsyncParsableCommand {
                 format: settings.log.format,
                 service: service,
                 levels: levels,
-                colored: isColored
+                colored: isColored,
+                metadataProvider: RequestMetadata.provider,
+                sink: exporting?.logSink
             )
         }
         let logger = Logger(label: "medbuilder")
@@ -49,7 +56,12 @@ struct Serve: AsyncParsableCommand {
             tls?.reload()
             arguments.reloadLevels(levels, logger: logger)
         }
-        let telemetry = try settings.hasMetrics ? Self.makeTelemetry(settings, output) : nil
+        let telemetry = try settings.hasMetrics ? Self.makeTelemetry(settings, output, exporting) : nil
+        if let telemetry { MetricsSystem.bootstrap(RegistryMetricsFactory(telemetry.registry, logger: logger)) }
+        if let exporting {
+            InstrumentationSystem.bootstrap(exporting.tracer)
+            exporting.start(telemetry)
+        }
         // Before standard error is no longer the operator's: a URL that cannot be used is said there.
         let database = try settings.makeDatabase(telemetry: telemetry, logger: logger)
         let instance = Self.makeInstanceID()
@@ -110,6 +122,8 @@ struct Serve: AsyncParsableCommand {
             output.flush(timeout: .seconds(1))
             _exit(MedRuntime.ExitCode.unavailable)
         }
+        // The first one registered is the last one done.
+        if let exporting { lifecycle.onCleanUp("telemetry") { await exporting.finish() } }
         await application.run()
         // The lifecycle ends the process, after its last words.
         while true { try await Task.sleep(for: .seconds(3600)) }
@@ -121,10 +135,13 @@ struct Serve: AsyncParsableCommand {
             atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     }
 
-    private static func makeTelemetry(_ settings: Settings, _ writer: LogWriter) throws -> ServerTelemetry {
+    private static func makeTelemetry(
+        _ settings: Settings, _ writer: LogWriter, _ exporting: Exporting?
+    ) throws -> ServerTelemetry {
         do throws(MetricError) {
             let telemetry = try ServerTelemetry(
-                MetricRegistry(), version: Version.current, environment: settings.environment.rawValue)
+                MetricRegistry(), version: Version.current, environment: settings.environment.rawValue,
+                tracer: exporting?.tracer)
             try telemetry.watchLog(writer)
             return telemetry
         } catch {

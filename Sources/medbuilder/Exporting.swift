@@ -1,0 +1,71 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MedRuntime
+import MedServer
+import MedTelemetry
+import Synchronization
+
+/// What leaves for a collector by OTLP, if an endpoint is set.
+final class Exporting: Sendable {
+    /// How long the end of the process waits for the collector; what it does not take in time waits in the spool.
+    private static let patience = Duration.seconds(2)
+
+    /// Who traces.
+    let tracer: RecordingTracer
+    /// Who hears of records of the log; nil if none leave.
+    let logSink: (@Sendable (LogRecordView) -> Void)?
+    private let exporter: OTLPExporter
+    private let source: Source
+
+    /// The metrics come later than the exporter, which the log needs at once.
+    private final class Source: Sendable {
+        let telemetry = Mutex<ServerTelemetry?>(nil)
+    }
+
+    /// Reads `OTEL_…`; nil if nothing is to leave. Mistakes end the command with 78.
+    init?(environment: [String: String], spoolFolder: String, service: LogService) throws {
+        let configuration: OTLPConfiguration
+        do throws(OTLPConfigurationError) {
+            configuration = try OTLPConfiguration(environment: environment)
+        } catch {
+            throw Complaint.exit(error.description, code: ExitCode.configuration)
+        }
+        guard configuration.isEnabled else { return nil }
+        let resource = configuration.resource([
+            OTLPAttribute("service.name", .string(service.name)),
+            OTLPAttribute("service.version", .string(service.version)),
+            OTLPAttribute("deployment.environment.name", .string(service.environment)),
+        ])
+        let source = Source()
+        let exporter = OTLPExporter(
+            configuration, resource: resource, scope: OTLPScope(name: "medbuilder", version: service.version),
+            spool: OTLPSpool(folder: spoolFolder)
+        ) {
+            let telemetry = source.telemetry.withLock { $0 }
+            return telemetry?.otlpMetrics(now: Int64(Date().timeIntervalSince1970 * 1000)) ?? []
+        }
+        self.source = source
+        self.exporter = exporter
+        let takeSpan: SpanSink = { exporter.record($0) }
+        let takeRecord: @Sendable (LogRecordView) -> Void = { exporter.record(OTLPLogRecord($0)) }
+        self.tracer = RecordingTracer(
+            sampler: configuration.sampler,
+            keepErrors: configuration.keepErrors,
+            propagation: configuration.propagation,
+            redact: { Scrubber.scrub($0) },
+            sink: configuration.traces == nil ? nil : takeSpan
+        )
+        self.logSink = configuration.logs == nil ? nil : takeRecord
+    }
+
+    /// Begins to send.
+    func start(_ telemetry: ServerTelemetry?) {
+        self.source.telemetry.withLock { $0 = telemetry }
+        self.exporter.start()
+    }
+
+    /// Sends what is left.
+    func finish() async { await self.exporter.shutdown(within: Self.patience) }
+}

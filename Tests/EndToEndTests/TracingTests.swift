@@ -1,0 +1,116 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MedTesting
+import Testing
+
+/// What leaves the real program for a collector.
+@Suite(.endToEnd) struct TracingTests {
+    private static let trace = "0af7651916cd43dd8448eb211c80319c"
+
+    private func environment(_ collector: RecordingCollector) -> [String: String] {
+        [
+            "LOG_LEVEL": "info", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:\(collector.port)",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json", "OTEL_BSP_SCHEDULE_DELAY": "100",
+            "OTEL_BLRP_SCHEDULE_DELAY": "100", "OTEL_METRIC_EXPORT_INTERVAL": "300",
+        ]
+    }
+
+    @Test func `a request is traced to its statements, and no value leaves`() async throws {
+        let collector = try RecordingCollector()
+        defer { collector.stop() }
+        let server = try await drillServer(self.environment(collector))
+        let answer = try await RawClient.exchange(
+            port: try await server.port, "POST", "/_drill/transaction?value=CANARYQUERY",
+            fields:
+                "traceparent: 00-\(Self.trace)-b7ad6b7169203331-01\r\nX-Patient: CANARYFIELD\r\nUser-Agent: CANARYAGENT\r\n",
+            body: "CANARYBODY")
+        #expect(answer.status == 201)
+        try await eventually("the spans have come") {
+            let text = collector.text("/v1/traces")
+            return ["POST /_drill/transaction", "INSERT INTO drill_rows (value) VALUES ($1)", #""commit""#].allSatisfy(
+                text.contains)
+        }
+        let traces = collector.text("/v1/traces")
+        #expect(traces.contains(#""traceId":"\#(Self.trace)""#))
+        #expect(traces.contains(#""parentSpanId":"b7ad6b7169203331""#))
+        #expect(traces.contains(#""key":"http.route","value":{"stringValue":"/_drill/transaction"}"#))
+        #expect(traces.contains(#""key":"service.name","value":{"stringValue":"medbuilder"}"#))
+
+        let record = try await server.record("Request answered")
+        #expect(record.field("trace.id") == Self.trace)
+        #expect(record.field("span.id").map { traces.contains(#""spanId":"\#($0)""#) } == true)
+        try await eventually("the records have come") {
+            collector.text("/v1/logs").contains(#""body":{"stringValue":"Request answered"}"#)
+        }
+        try await eventually("the metrics have come by their names there") {
+            let metrics = collector.text("/v1/metrics")
+            return ["http.server.request.duration", "db.client.operation.duration", "http.response.status_code"]
+                .allSatisfy(metrics.contains)
+        }
+        let page = try await RawClient.exchange(
+            port: try await server.port, "GET", "/metrics", fields: "Accept: application/openmetrics-text\r\n")
+        #expect(page.text.contains(##" # {trace_id="\##(Self.trace)",span_id=""##))
+        server.send(SIGTERM)
+        #expect(try await server.waitForExit() == .code(0))
+        // Every byte that has left the process, but the answers that its own client got.
+        for text in [collector.everything, server.process.outputText, server.process.errorText, page.text] {
+            #expect(!text.contains("CANARY"))
+        }
+    }
+
+    @Test func `a failure is traced although nothing is sampled, unless the caller says no`() async throws {
+        let collector = try RecordingCollector()
+        defer { collector.stop() }
+        let server = try await drillServer(
+            self.environment(collector).merging(["OTEL_TRACES_SAMPLER": "always_off"]) { $1 })
+        #expect(try await server.get("/_drill/hello").status == 200)
+        let refusing = try await RawClient.exchange(
+            port: try await server.port, "GET", "/_drill/throw",
+            fields: "traceparent: 00-\(Self.trace)-b7ad6b7169203331-00\r\n")
+        #expect(refusing.status == 500)
+        #expect(try await server.get("/_drill/throw").status == 500)
+        try await eventually("the failure has come") { collector.text("/v1/traces").contains("GET /_drill/throw") }
+        server.send(SIGTERM)
+        #expect(try await server.waitForExit() == .code(0))
+        #expect(!collector.text("/v1/traces").contains("/_drill/hello"))
+        #expect(!collector.text("/v1/traces").contains(Self.trace))
+    }
+
+    @Test func `a collector that is away costs nobody anything, and the next start sends what it missed`() async throws
+    {
+        let port: Int
+        do {
+            let gone = try RecordingCollector()
+            port = gone.port
+            gone.stop()
+        }
+        let environment = [
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:\(port)", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+        ]
+        let first = try await drillServer(environment)
+        #expect(try await first.get("/_drill/hello").status == 200)
+        first.send(SIGTERM)
+        #expect(try await first.waitForExit() == .code(0))
+        let spool = try testFolder().appending(path: ".medbuilder/otlp")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: spool.path).isEmpty == false)
+        let collector = try RecordingCollector()
+        defer { collector.stop() }
+        let second = try await drillServer(self.environment(collector))
+        try await eventually("what was missed has come") { collector.text("/v1/traces").contains("GET /_drill/hello") }
+        second.send(SIGTERM)
+        #expect(try await second.waitForExit() == .code(0))
+    }
+
+    @Test func `wrong settings of OpenTelemetry are refused, all of them`() async throws {
+        let refused = try await run(
+            "serve",
+            environment: [
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+                "OTEL_TRACES_SAMPLER_ARG": "2", "OTEL_TRACES_SAMPLER": "traceidratio",
+            ])
+        #expect(refused.exit == .code(78))
+        #expect(refused.errors.contains("grpc") && refused.errors.contains("OTEL_TRACES_SAMPLER_ARG"), "\(refused)")
+    }
+}
