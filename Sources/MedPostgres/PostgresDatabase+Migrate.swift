@@ -35,10 +35,24 @@ extension PostgresDatabase {
                         "Database '\(self.location.name)' is behind a pooler, where no lock lasts. Name the server itself by "
                         + "DATABASE_DIRECT_URL.")
             }
+            if self.direct != nil { try await self.requireSameDatabase(connection) }
             return try await self.migrate(on: connection, to: version)
         }
         if report.version >= self.migrations.version { self.becomeReady() }
         return report
+    }
+
+    /// A way past the pooler that leads elsewhere would migrate somebody else's database.
+    private func requireSameDatabase(_ direct: PostgresConnection) async throws(DatabaseError) {
+        let question: Statement = "SELECT current_database()::text, pg_postmaster_start_time()"
+        let here = try await direct.query(question)
+        let pooled = try await self.withPooled { connection throws(DatabaseError) in
+            try await connection.query(question)
+        }
+        guard here != pooled else { return }
+        throw DatabaseError(
+            code: .unsupported,
+            description: "DATABASE_DIRECT_URL leads to another database than DATABASE_URL does. Nothing was migrated.")
     }
 
     /// Holds the lock for as long as the connection, which nobody else uses.

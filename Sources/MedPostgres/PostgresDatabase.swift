@@ -169,6 +169,15 @@ public final class PostgresDatabase: Database {
 
     /// What was applied, asked on a connection of the pool: the health check's own has no time for others.
     func applied(mayLack: Bool = false) async throws(DatabaseError) -> [AppliedMigration] {
+        try await self.withPooled { connection throws(DatabaseError) in
+            try await Schema.applied(connection, mayLack: mayLack)
+        }
+    }
+
+    /// Uses a connection of the pool, for a step of the start.
+    func withPooled<Value>(
+        _ body: (PostgresConnection) async throws(DatabaseError) -> Value
+    ) async throws(DatabaseError) -> Value {
         let pool = try self.pool()
         let connection: PostgresConnection
         do {
@@ -179,7 +188,7 @@ public final class PostgresDatabase: Database {
                     code: .cancelled, description: "The start of database '\(self.location.name)' was cancelled.")
         }
         defer { pool.release(connection) }
-        return try await Schema.applied(connection, mayLack: mayLack)
+        return try await body(connection)
     }
 
     /// Remembers for the health check what a step of the start ran into.

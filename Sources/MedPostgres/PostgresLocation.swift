@@ -8,7 +8,7 @@ import MedStorage
 /// Where a Postgres server is and how to get in: a URL as libpq takes it.
 ///
 /// Every parameter of libpq goes: several hosts, `sslmode`, `target_session_attrs`, `service`. What it leaves open has defaults that a
-/// server needs (docs/operations.md): an `application_name`, and limits for a dead network.
+/// server needs (docs/postgres.md): an `application_name`, and limits for a dead network.
 public struct PostgresLocation: Sendable {
     /// How the database is called in errors and logs: its name on the server, and never where that is.
     public let name: String

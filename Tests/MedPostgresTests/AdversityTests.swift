@@ -352,6 +352,54 @@ import Testing
         }
     }
 
+    @Test func `a way past the pooler that leads elsewhere migrates nothing`() async throws {
+        let (here, elsewhere) = (
+            try await SharedServer.shared.createDatabase(), try await SharedServer.shared.createDatabase()
+        )
+        let database = try makeDatabase(here, direct: elsewhere)
+        try await database.open()
+        #expect(await code { try await database.migrate() } == .unsupported)
+        await database.close()
+        let other = try makeDatabase(elsewhere)
+        try await other.open()
+        #expect(try await other.migrationStatus().version == 0)
+        await other.close()
+        let right = try makeDatabase(here, direct: here)
+        try await right.open()
+        #expect(try await right.migrate().version == MigrationPlan.medBuilder.version)
+        await right.close()
+    }
+
+    @Test func `a role that may not do something is told so`() async throws {
+        try await withDatabase { database in
+            try await database.transaction { transaction in
+                try await transaction.execute(
+                    "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'mednobody') THEN CREATE ROLE mednobody; END IF; END $$"
+                )
+            }
+            let error = await #expect(throws: DatabaseError.self) {
+                try await database.transaction { transaction in
+                    try await transaction.execute("SET LOCAL ROLE mednobody")
+                    _ = try await transaction.query("SELECT * FROM drill_rows")
+                }
+            }
+            #expect(error?.code == .notPermitted)
+            #expect(error?.description.contains("the role lacks a privilege") == true, "\(error as Any)")
+        }
+    }
+
+    @Test(arguments: [
+        ("sslmode=sometimes", DatabaseError.Code.unsupported), ("service=nope", .unsupported),
+    ])
+    func `what is wrong with the URL is no server that is away`(option: String, expected: DatabaseError.Code)
+        async throws
+    {
+        let database = try makeDatabase("postgres://u:p@127.0.0.1:1/db?\(option)")
+        #expect(await code { try await database.open() } == expected)
+        #expect(await database.check().status == .error)
+        await database.close()
+    }
+
     @Test func `a mistyped URL tells nobody its password`() async throws {
         let database = try makeDatabase("postgres://u:geheim@Rest-Des-Passworts@127.0.0.1:1/db")
         let error = await #expect(throws: DatabaseError.self) { try await database.open() }

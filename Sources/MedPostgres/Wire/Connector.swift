@@ -100,10 +100,12 @@ struct Connector: Sendable {
         // `FATAL:  28P01`, whatever the language of the first word.
         if let match = words.firstMatch(of: /:  ([0-9A-Z]{5})\s*$/) {
             let state = String(match.1)
-            let code = DatabaseError.Code(sqlState: state)
+            // It spoke to us, so it is there, whatever class the code is in.
+            let code = state == "08P01" ? .unsupported : DatabaseError.Code(sqlState: state)
+            let words = SQLState.words[state] ?? code.description
             return DatabaseError(
                 code: code,
-                description: "Database '\(database)' refused the connection: \(code.description) [\(state)].",
+                description: "Database '\(database)' refused the connection: \(words) [\(state)].",
                 sqlState: state)
         }
         // What remains are libpq's own sentences, about hosts and certificates. They name hosts, and with a URL that was mistyped, what stands
@@ -117,6 +119,8 @@ struct Connector: Sendable {
     /// What libpq 15 says (fe-connect.c, fe-secure-openssl.c), the more special before the more general.
     private static let sentences: [(theirs: String, code: DatabaseError.Code, ours: String)] = [
         ("could not translate host name", .notReachable, "there is no host of that name"),
+        ("invalid sslmode value", .unsupported, "there is no such sslmode"),
+        ("definition of service", .unsupported, "there is no such service in the service file"),
         ("Connection refused", .notReachable, "nobody listens there"),
         ("timeout expired", .notReachable, "it did not answer in time"),
         ("No route to host", .notReachable, "there is no way to the host"),

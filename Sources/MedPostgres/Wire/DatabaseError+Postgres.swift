@@ -45,6 +45,7 @@ extension DatabaseError.Code {
             case SQLState.diskFull: .full
             case SQLState.inFailedTransaction: .transactionEnded
             case "58030": .inputOutput
+            case "42501": .notPermitted
             case "XX001", "XX002": .corrupt
             case "54000", "54001", "54011", "54023": .valueTooLarge
             default:

@@ -21,9 +21,15 @@ enum SQLState {
     static let invalidStatementName = "26000"
     static let internalError = "XX000"
 
-    /// What the codes of class 42 mean, for those who write statements (PostgreSQL 15, appendix A).
+    /// What the codes of class 42 mean, for those who write statements, and some others that one word of ours does not tell apart (PostgreSQL
+    /// 15, appendix A).
     static let words: [String: String] = [
-        "42601": "syntax error", "42501": "insufficient privilege", "42846": "cannot coerce", "42803": "grouping error",
+        "28P01": "the password is wrong, or there is no such role",
+        "28000": "the role may not log in from here, or there is none",
+        "3D000": "there is no database of that name", "53300": "it has no connection left for us",
+        "08P01": "it does not take a parameter of the URL, as a pooler does not take `options`",
+        "42601": "syntax error", "42501": "the role lacks a privilege", "42846": "cannot coerce",
+        "42803": "grouping error",
         "42830": "invalid foreign key", "42602": "invalid name", "42622": "name too long", "42939": "reserved name",
         "42804": "datatype mismatch", "42P18": "indeterminate datatype", "42P21": "collation mismatch",
         "42809": "wrong object type", "42703": "undefined column", "42883": "undefined function",

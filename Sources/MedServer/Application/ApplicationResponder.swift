@@ -60,11 +60,12 @@ struct ApplicationResponder: Sendable {
             "http.request.method": "\(request.method.rawValue)",
             "http.route": "\(route.pattern)",
         ]
+        // Its sentence has no value in it.
+        if let error = error as? DatabaseError { metadata["error.message"] = "\(error.description)" }
         guard let error = error as? DatabaseError, error.status == .disconnected || error.isTemporary else {
             self.logger.error("Request failed", metadata: metadata)
             return Self.response(Failure(status: .internalServerError, code: "internal"), id: id)
         }
-        metadata["error.message"] = "\(error.description)"
         self.logger.error("Request failed: the database is unavailable", metadata: metadata)
         return Self.response(Failure(status: .serviceUnavailable, code: "unavailable", retryAfter: 1), id: id)
     }
@@ -94,7 +95,9 @@ extension DatabaseError {
     /// Whether the same request may work later, or on another replica.
     fileprivate var isTemporary: Bool {
         switch self.code {
-        case .constraint, .invalidStatement, .transactionEnded, .unexpectedValue, .valueTooLarge, .unsupported: false
+        case .constraint, .invalidStatement, .transactionEnded, .unexpectedValue, .valueTooLarge, .unsupported,
+            .notPermitted:
+            false
         default: true
         }
     }

@@ -29,6 +29,7 @@ public struct DatabaseError: Error, Equatable, CustomStringConvertible {
             case invalidStatement = "the statement is not understood"
             case transactionEnded = "the transaction is over"
             case loginRefused = "the login was refused"
+            case notPermitted = "the role may not do that"
             case untrusted = "its certificate is not to be trusted"
             case tooManyConnections = "it has no connection left for us"
             case timeout = "it did not answer in time"
@@ -89,6 +90,8 @@ public struct DatabaseError: Error, Equatable, CustomStringConvertible {
         public static let transactionEnded = Code(value: .transactionEnded)
         /// The server does not let us in: wrong password, no such user or database, not allowed from here.
         public static let loginRefused = Code(value: .loginRefused)
+        /// The role that we log in as lacks a privilege.
+        public static let notPermitted = Code(value: .notPermitted)
         /// The server cannot prove that it is the one that was asked for.
         public static let untrusted = Code(value: .untrusted)
         /// The server has reached its limit of connections.

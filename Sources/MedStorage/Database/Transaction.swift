@@ -3,6 +3,8 @@
 
 /// A transaction in progress, for as long as the closure that was handed it runs; afterwards every call fails.
 ///
+/// After an error, SQLite goes on with the next statement and Postgres with none: work that may fail belongs into a ``savepoint(_:)``.
+///
 /// One statement runs at a time: two tasks of the closure do not use it together.
 public protocol Transaction: Sendable {
     /// Runs a statement and tells how many rows it inserted, changed or deleted.

@@ -3,6 +3,8 @@
 
 /// All steps that this program knows, in order: what its database should be.
 ///
+/// A database has one plan: two programs with plans of their own, or an application beside MedBuilder's, need a database each.
+///
 /// It decides what a database lacks and whether the two fit; drivers only run what it says.
 public struct MigrationPlan: Sendable {
     /// The table in which a database remembers what was applied to it.

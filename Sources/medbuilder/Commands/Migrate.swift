@@ -51,7 +51,8 @@ struct Migrate: AsyncParsableCommand {
                 try self.show(try await database.migrationStatus(), dialect: database.dialect)
             } else {
                 let report = try await database.migrate(to: self.to)
-                print("The schema is at version \(report.version); \(report.applied) migrations were applied.")
+                let applied = report.applied == 1 ? "1 migration was" : "\(report.applied) migrations were"
+                print("The schema is at version \(report.version); \(applied) applied.")
             }
             await database.close()
         } catch {
