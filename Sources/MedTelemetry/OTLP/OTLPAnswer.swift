@@ -8,16 +8,16 @@ enum OTLPAnswer: Sendable, Equatable {
     /// It has it, but for so many items (`partial_success`), which must not be sent again.
     case taken(rejected: Int)
     /// It does not want it, now or later.
-    case refused
+    case refused(OTLPFailure)
     /// Later, perhaps; when, if it says so.
-    case later(Duration?)
+    case later(Duration?, OTLPFailure)
 
     /// What a status means ("OTLP/HTTP Response" of the OTLP specification); `nil` for success, where the body counts.
     static func failure(status: Int, retryAfter: String?, wallNow: UInt64) -> OTLPAnswer? {
         switch status {
         case 200..<300: nil
-        case 429, 502, 503, 504: .later(retryAfter.flatMap { RetryAfter.pause($0, wallNow: wallNow) })
-        default: .refused
+        case 429, 502, 503, 504: .later(retryAfter.flatMap { RetryAfter.pause($0, wallNow: wallNow) }, .status(status))
+        default: .refused(.status(status))
         }
     }
 

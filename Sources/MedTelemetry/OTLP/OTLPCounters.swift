@@ -15,4 +15,6 @@ public struct OTLPCounters: Sendable, Equatable {
     public var retries = 0
     /// Requests that were put into the spool.
     public var spooledBatches = 0
+    /// Why a request was not taken, the last time that one was not.
+    public var lastFailure: OTLPFailure?
 }

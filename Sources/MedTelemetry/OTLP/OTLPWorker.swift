@@ -175,10 +175,14 @@ final class OTLPWorker<Item: Sendable>: Sendable {
                     counters.exportedBatches += 1
                 }
                 return .taken
-            case .refused:
-                self.count { $0.failedBatches += 1 }
+            case .refused(let failure):
+                self.count { counters in
+                    counters.failedBatches += 1
+                    counters.lastFailure = failure
+                }
                 return .refused
-            case .later(let wanted):
+            case .later(let wanted, let failure):
+                self.count { $0.lastFailure = failure }
                 attempt += 1
                 spent += self.clock.now() - beginning
                 var isDraining = self.state.withLock { $0.isDraining }

@@ -13,12 +13,12 @@ final class LocalTrace: Sendable {
     static let maximumCount = 128
 
     private enum Phase {
-        case waiting([SpanRecorder])
+        case waiting([SpanRecorder], size: Int)
         case kept
         case discarded
     }
 
-    private let phase = Mutex(Phase.waiting([]))
+    private let phase = Mutex(Phase.waiting([], size: 0))
     private let slots: LocalTraceSlots
 
     init(slots: LocalTraceSlots) {
@@ -27,7 +27,7 @@ final class LocalTrace: Sendable {
 
     deinit {
         // A local root that never ends must not keep its place for ever.
-        if case .waiting = self.phase.withLock({ $0 }) { self.slots.giveBack() }
+        if case .waiting(_, let size) = self.phase.withLock({ $0 }) { self.slots.giveBack(size: size) }
     }
 
     /// Takes note that a span has ended.
@@ -36,27 +36,29 @@ final class LocalTrace: Sendable {
     func ended(_ recorder: SpanRecorder) -> [SpanRecorder] {
         // Looked at before the lock is taken: it takes one of its own.
         let isError = recorder.isLocalRoot && recorder.isServerError
-        let (exported, isOver) = self.phase.withLock { phase -> ([SpanRecorder], Bool) in
+        let recorderSize = recorder.isLocalRoot ? 0 : recorder.size
+        let (exported, freed) = self.phase.withLock { phase -> ([SpanRecorder], Int?) in
             switch phase {
-            case .waiting(var recorders):
+            case .waiting(var recorders, let size):
                 // So that appending copies nothing.
                 phase = .discarded
                 guard recorder.isLocalRoot else {
-                    if recorders.count < Self.maximumCount {
+                    if recorders.count < Self.maximumCount, self.slots.reserve(recorderSize) {
                         recorders.append(recorder)
+                        phase = .waiting(recorders, size: size + recorderSize)
                     } else {
                         self.slots.countDrop()
+                        phase = .waiting(recorders, size: size)
                     }
-                    phase = .waiting(recorders)
-                    return ([], false)
+                    return ([], nil)
                 }
                 phase = isError ? .kept : .discarded
-                return (isError ? recorders + [recorder] : [], true)
-            case .kept: return ([recorder], false)
-            case .discarded: return ([], false)
+                return (isError ? recorders + [recorder] : [], size)
+            case .kept: return ([recorder], nil)
+            case .discarded: return ([], nil)
             }
         }
-        if isOver { self.slots.giveBack() }
+        if let freed { self.slots.giveBack(size: freed) }
         return exported
     }
 }

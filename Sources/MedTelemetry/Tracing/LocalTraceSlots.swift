@@ -5,7 +5,11 @@ import Synchronization
 
 /// Counts the unsampled traces that wait for their end, so that they cannot take all memory.
 final class LocalTraceSlots: Sendable {
+    /// Bytes that all spans that wait may take together, about.
+    static let maximumSize = 33_554_432
+
     private let limit: Int
+    private let size = Atomic<Int>(0)
     private let used = Atomic<Int>(0)
     private let dropped = Atomic<Int>(0)
 
@@ -18,6 +22,13 @@ final class LocalTraceSlots: Sendable {
 
     func countDrop() { self.dropped.add(1, ordering: .relaxed) }
 
+    /// Makes room for a span that waits, if there is some.
+    func reserve(_ size: Int) -> Bool {
+        guard self.size.add(size, ordering: .relaxed).newValue > Self.maximumSize else { return true }
+        self.size.subtract(size, ordering: .relaxed)
+        return false
+    }
+
     /// Takes a place, if there is one.
     func take() -> Bool {
         guard self.used.add(1, ordering: .relaxed).newValue > self.limit else { return true }
@@ -25,5 +36,9 @@ final class LocalTraceSlots: Sendable {
         return false
     }
 
-    func giveBack() { self.used.subtract(1, ordering: .relaxed) }
+    /// Gives back a place, and the room of the spans in it.
+    func giveBack(size: Int) {
+        self.used.subtract(1, ordering: .relaxed)
+        self.size.subtract(size, ordering: .relaxed)
+    }
 }

@@ -128,6 +128,15 @@ final class SpanRecorder: Sendable {
         }
     }
 
+    /// About how many bytes of memory it takes.
+    var size: Int {
+        let record = self.record.withLock { $0 }
+        var size = 512 + SpanTexts.size(record.attributes)
+        for event in record.events { size += 64 + event.name.utf8.count + SpanTexts.size(event.attributes) }
+        for link in record.links { size += 64 + SpanTexts.size(link.attributes) }
+        return size
+    }
+
     /// The span as it is exported.
     func finished(_ texts: SpanTexts) -> FinishedSpan {
         let record = self.record.withLock { $0 }

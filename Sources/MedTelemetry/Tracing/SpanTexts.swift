@@ -21,6 +21,24 @@ struct SpanTexts: Sendable {
         return (kept, all.count - kept.count)
     }
 
+    /// About how many bytes of memory the attributes take.
+    static func size(_ attributes: SpanAttributes) -> Int {
+        var size = 0
+        attributes.forEach { name, value in
+            size += 64 + name.utf8.count
+            switch value {
+            case .string(let text): size += text.utf8.count
+            case .stringArray(let texts): for text in texts { size += 16 + text.utf8.count }
+            case .int64Array(let numbers): size += 8 * numbers.count
+            case .doubleArray(let numbers): size += 8 * numbers.count
+            case .int32Array(let numbers): size += 4 * numbers.count
+            case .boolArray(let values): size += values.count
+            default: break
+            }
+        }
+        return size
+    }
+
     private func value(_ attribute: SpanAttribute) -> OTLPValue {
         switch attribute {
         case .int32(let value): .int(Int64(value))

@@ -298,6 +298,7 @@ import Tracing
         #expect(other.requests.isEmpty)
         #expect(exporter.droppedSpans == 1)
         #expect(exporter.failedBatches == 1)
+        #expect(exporter.counters(of: .traces).lastFailure == .status(status))
         #expect(exporter.exportedBatches == 1)
         #expect(self.clock.pauses == [])
         await exporter.shutdown(within: TestClock.never)
@@ -312,6 +313,7 @@ import Tracing
         exporter.record(self.span("span"))
         await exporter.flush()
         #expect(collector.requests.count == 4)
+        #expect(exporter.counters(of: .traces).lastFailure == .noAnswer)
         #expect(exporter.counters(of: .traces).exported == 1)
         await exporter.shutdown(within: TestClock.never)
     }

@@ -360,6 +360,25 @@ import Tracing
         second.end()
     }
 
+    @Test func `waiting spans are bounded in bytes too`() {
+        let tracer = self.tracer(.alwaysOff)
+        func query(_ context: ServiceContext) {
+            let query = tracer.startSpan("query", context: context)
+            query.attributes["long"] = String(repeating: "x", count: 1_000_000)
+            query.end()
+        }
+        let request = self.request(tracer, status: 500)
+        for _ in 0..<40 { query(request.context) }
+        #expect(tracer.droppedWaitingSpanCount == 7)
+        request.end()
+        // There is room again.
+        let next = self.request(tracer, status: 200)
+        for _ in 0..<30 { query(next.context) }
+        #expect(tracer.droppedWaitingSpanCount == 7)
+        next.end()
+        #expect(self.spans.all.count == 35)
+    }
+
     @Test func `a request that never ends does not keep its place for ever`() {
         let tracer = self.tracer(.alwaysOff)
         for _ in 0..<1000 { _ = self.request(tracer, status: 500) }
