@@ -27,6 +27,8 @@ struct OTLPSender: Sendable {
         configuration.maximumUsesPerConnection = nil
         configuration.connectionPool = .init(
             idleTimeout: .seconds(30), concurrentHTTP1ConnectionsPerHostSoftLimit: 2)
+        // The back-off is ours: a collector that is away must be known as such at once.
+        configuration.connectionPool.retryConnectionEstablishment = false
         return configuration
     }
 

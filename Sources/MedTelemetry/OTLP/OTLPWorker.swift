@@ -13,6 +13,8 @@ final class OTLPWorker<Item: Sendable>: Sendable {
         /// Bodies that are not sent yet, the first one perhaps under way.
         var bodies: [OTLPBody] = []
         var isDraining = false
+        /// Whether the report was made that is the last one.
+        var hasLastReport = false
         var flushes: [CheckedContinuation<Void, Never>] = []
         var counters = OTLPCounters()
     }
@@ -56,6 +58,8 @@ final class OTLPWorker<Item: Sendable>: Sendable {
     func record(_ item: Item, size: Int) {
         guard !self.hasEnded.load(ordering: .relaxed), let count = self.queue.append(item, size: size) else {
             self.count { $0.dropped += 1 }
+            // Large items fill the queue before they fill a batch.
+            self.bell.ring()
             return
         }
         if count == self.batching.batchLimit { self.bell.ring() }
@@ -84,11 +88,13 @@ final class OTLPWorker<Item: Sendable>: Sendable {
     /// What was not sent. To be called when the task has ended, or if it was never started.
     func takeRest() -> [OTLPBody] {
         self.hasEnded.store(true, ordering: .sequentiallyConsistent)
-        var bodies = self.state.withLock { state in
+        let (left, hasLastReport) = self.state.withLock { state in
             let bodies = state.bodies
             state.bodies = []
-            return bodies
+            return (bodies, state.hasLastReport)
         }
+        var bodies = left
+        if let source, !hasLastReport { bodies += self.encode(source()) }
         while case let items = self.queue.take(self.batching.batchLimit), !items.isEmpty {
             bodies += self.encode(items)
         }
@@ -118,7 +124,9 @@ final class OTLPWorker<Item: Sendable>: Sendable {
             }
             let isComplete = await self.sendAll(&spoolRounds)
             for flush in flushes { flush.resume() }
-            isOver = isDraining || !isComplete
+            isOver = !isComplete || isDraining && self.queue.count == 0
+            // What has come meanwhile rang too early, or not at all.
+            if self.queue.count >= (isDraining ? 1 : self.batching.batchLimit) { self.bell.ring() }
         }
         self.hasEnded.store(true, ordering: .sequentiallyConsistent)
         let flushes = self.state.withLock { state in
@@ -133,11 +141,15 @@ final class OTLPWorker<Item: Sendable>: Sendable {
     private func sendAll(_ spoolRounds: inout Int) async -> Bool {
         var wasTaken = false
         if let source {
+            self.state.withLock { $0.hasLastReport = $0.isDraining }
             let bodies = self.encode(source())
             self.state.withLock { $0.bodies = bodies }
             guard await self.sendBodies(&wasTaken) else { return false }
         }
-        while case let items = self.queue.take(self.batching.batchLimit), !items.isEmpty {
+        // Only what is there now: whoever waits for it must not wait for what comes all the time.
+        var rest = self.queue.count
+        while case let items = self.queue.take(min(rest, self.batching.batchLimit)), !items.isEmpty {
+            rest -= items.count
             let bodies = self.encode(items)
             self.state.withLock { $0.bodies = bodies }
             guard await self.sendBodies(&wasTaken) else { return false }

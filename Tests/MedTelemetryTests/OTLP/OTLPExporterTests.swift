@@ -318,6 +318,52 @@ import Tracing
         await exporter.shutdown(within: TestClock.never)
     }
 
+    @Test func `a collector that is not there is known as such at once`() async throws {
+        let collector = try Collector()
+        let configuration = self.configuration(
+            collector, batching: OTLPBatching(delay: TestClock.never, exportTimeout: .seconds(10)))
+        collector.stop()
+        let exporter = self.exporter(configuration)
+        exporter.start()
+        exporter.record(self.span("span"))
+        await exporter.flush()
+        #expect(self.clock.pauses == [1, 2, 4].map { .seconds($0) })
+        #expect(exporter.counters(of: .traces).lastFailure == .noAnswer)
+        #expect(exporter.droppedSpans == 1)
+        await exporter.shutdown(within: TestClock.never)
+    }
+
+    @Test func `a flush ends although more comes all the time`() async throws {
+        let exporters = Mutex<OTLPExporter?>(nil)
+        let collector = try Collector { index, _ in
+            if index < 100 { exporters.withLock { $0 }?.record(self.span("span\(index)")) }
+            return .ok
+        }
+        defer { collector.stop() }
+        let exporter = self.exporter(self.configuration(collector))
+        exporters.withLock { $0 = exporter }
+        exporter.start()
+        exporter.record(self.span("span"))
+        await exporter.flush()
+        #expect(collector.requests.count == 1)
+        // The end sends it all.
+        await exporter.shutdown(within: TestClock.never)
+        #expect(collector.requests.count == 101)
+        exporters.withLock { $0 = nil }
+    }
+
+    @Test func `items that fill the queue before they fill a batch do not wait`() async throws {
+        let collector = try Collector()
+        defer { collector.stop() }
+        let exporter = self.exporter(self.configuration(collector))
+        exporter.start()
+        let large = self.span("span", attributes: [OTLPAttribute("k", .bytes([UInt8](repeating: 0, count: 500_000)))])
+        for _ in 0..<70 { exporter.record(large) }
+        _ = try await collector.requests(1)
+        #expect(exporter.droppedSpans > 0)
+        await exporter.shutdown(within: TestClock.never)
+    }
+
     @Test func `an answer without an end is left`() async throws {
         let collector = try Collector { _, _ in .endless }
         defer { collector.stop() }
@@ -519,6 +565,28 @@ import Tracing
         #expect(second.counters(of: .traces).exported == 601)
         // The second one reports no metrics: those stay for one that does.
         #expect(self.files(folder).map { $0.contains("-metrics-") } == [true])
+    }
+
+    @Test func `the last report is kept although the one before it is not sent`() async throws {
+        let collector = try Collector { _, _ in .hang }
+        defer { collector.stop() }
+        let folder = self.folder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        var configuration = self.configuration(collector)
+        configuration.temporality = .delta
+        let value = Atomic<Int64>(5)
+        let exporter = self.exporter(
+            configuration, spool: OTLPSpool(folder: folder),
+            metrics: { [self.counter(value.load(ordering: .relaxed))] })
+        exporter.start()
+        async let flush: Void = exporter.flush()
+        _ = try await collector.requests(1)
+        value.store(7, ordering: .relaxed)
+        await exporter.shutdown(within: .zero)
+        await flush
+        let texts = try self.files(folder).map { try String(contentsOfFile: "\(folder)/\($0)", encoding: .utf8) }
+        #expect(texts.map { $0.contains(#""asInt":"5""#) } == [true, false])
+        #expect(texts.map { $0.contains(#""asInt":"2""#) } == [false, true])
     }
 
     @Test func `a collector that hangs at the end costs the time that is left, and nothing else`() async throws {
