@@ -91,20 +91,59 @@ enum OTLPSamples {
             ])
     }
 
+    /// A request with arbitrary values, the same for the same number.
+    static func random(_ number: UInt64) -> OTLPRequest<OTLPLogRecord> {
+        let source = IdentifierSource(seed: number, step: 0x9e37_79b9_7f4a_7c15)
+        func below(_ limit: UInt64) -> UInt64 { source.next() % limit }
+        func text() -> String {
+            var text = String.UnicodeScalarView()
+            for _ in 0..<below(20) {
+                let scalar = Unicode.Scalar(UInt32(below(below(2) == 0 ? 0x100 : 0x11_0000)))
+                // Surrogates are no characters.
+                text.append(scalar ?? "?")
+            }
+            return String(text)
+        }
+        func double() -> Double {
+            let number = Double(bitPattern: source.next())
+            // Of all that is no number, the JSON form knows one.
+            return number.isNaN ? .nan : number
+        }
+        func value(_ depth: Int) -> OTLPValue {
+            switch below(depth > 3 ? 5 : 7) {
+            case 0: .string(text())
+            case 1: .bool(below(2) == 0)
+            case 2: .int(Int64(bitPattern: source.next() >> below(64)))
+            case 3: .double(double())
+            case 4: .bytes((0..<below(10)).map { _ in UInt8(below(256)) })
+            case 5: .array((0..<below(4)).map { _ in value(depth + 1) })
+            default: .map((0..<below(4)).map { _ in OTLPAttribute(text(), value(depth + 1)) })
+            }
+        }
+        func attributes() -> [OTLPAttribute] { (0..<below(8)).map { _ in OTLPAttribute(text(), value(0)) } }
+        let records = (0..<below(5)).map { _ in
+            OTLPLogRecord(
+                time: source.next() >> below(64), severity: Int32(below(25)), severityText: text(), body: value(0),
+                attributes: attributes(), trace: below(2) == 0 ? nil : self.context)
+        }
+        return OTLPRequest(
+            resource: attributes(), scope: OTLPScope(name: text(), version: text()), items: records)
+    }
+
     /// Lines for `otlp-referee.py`: both forms of every request, which must say the same.
     static var refereeLines: String {
-        func lines<Item>(_ signal: String, _ message: OTLPMessage<OTLPRequest<Item>>, _ request: OTLPRequest<Item>)
-            -> String
-        {
+        func lines<Item>(
+            _ signal: String, _ message: OTLPMessage<OTLPRequest<Item>>, _ request: OTLPRequest<Item>,
+            number: UInt64 = 0
+        ) -> String {
             [OTLPProtocol.protobuf, .json].map { form in
                 let body = Data(message.encode(request, as: form)).base64EncodedString()
-                return
-                    #"{"signal":"\#(signal)","contentType":"\#(form.contentType)","pair":"\#(signal)","#
-                    + #""body":"\#(body)"}"#
-                    + "\n"
+                return #"{"signal":"\#(signal)","contentType":"\#(form.contentType)","#
+                    + #""pair":"\#(signal)-\#(number)","body":"\#(body)"}"# + "\n"
             }.joined()
         }
         return lines("traces", OTLPSchema.traces, self.traces) + lines("logs", OTLPSchema.logs, self.logs)
             + lines("metrics", OTLPSchema.metrics, self.metrics)
+            + (1...300).map { lines("logs", OTLPSchema.logs, self.random($0), number: $0) }.joined()
     }
 }
