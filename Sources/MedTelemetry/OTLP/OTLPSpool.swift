@@ -151,6 +151,7 @@ public struct OTLPSpool: Sendable {
         var rest = body.bytes[...]
         var isWritten = true
         while !rest.isEmpty, isWritten {
+            // The pointer is used within the call alone.
             let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
             if count > 0 { rest = rest.dropFirst(count) } else { isWritten = count < 0 && errno == EINTR }
         }

@@ -17,6 +17,7 @@ enum HexText {
 
     /// Sixteen digits in lower case.
     static func text(_ word: UInt64) -> String {
+        // All sixteen bytes are written, and all are ASCII.
         String(unsafeUninitializedCapacity: 16) { buffer in
             for index in 0..<16 { buffer[index] = self.digits[Int(word >> UInt64(60 - index * 4) & 15)] }
             return 16

@@ -44,8 +44,15 @@ public struct TraceSpan: Span {
     ) {
         guard let recorder else { return }
         var attributes = attributes
-        attributes.set("exception.type", value: .string(String(reflecting: type(of: error))))
+        attributes.set("exception.type", value: .string(Self.typeName(of: error)))
         recorder.addEvent(SpanEvent(name: "exception", at: instant(), attributes: attributes))
+    }
+
+    /// `Module.Outer.Inner`, without the `(unknown context at $7f…)` of a private type: the address changes with every
+    /// start.
+    private static func typeName(of error: any Error) -> String {
+        String(reflecting: type(of: error)).split(separator: ".").filter { !$0.hasPrefix("(unknown context") }
+            .joined(separator: ".")
     }
 
     /// Ends the span. What is said about it afterwards does not count.
