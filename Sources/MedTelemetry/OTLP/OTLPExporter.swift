@@ -88,6 +88,17 @@ public final class OTLPExporter: Sendable {
         }
     }
 
+    deinit {
+        // Forgotten without a shutdown: what it has is lost, but nothing goes on for ever, and the client of HTTP,
+        // which stops a debug build otherwise, is shut down.
+        switch self.phase.withLock({ $0 }) {
+        case .ended: return
+        case .idle: break
+        case .running(let tasks): for task in tasks { task.cancel() }
+        }
+        if let sender { Task.detached { await sender.shutdown() } }
+    }
+
     // MARK: Recording
 
     /// Takes a span, if traces are exported. It never waits.

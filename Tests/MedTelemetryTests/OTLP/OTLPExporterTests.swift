@@ -608,6 +608,20 @@ import Tracing
         #expect(self.names(bodies) == ["span1", "span2"])
     }
 
+    @Test func `an exporter that is forgotten stops nobody, and stops`() async throws {
+        let collector = try Collector { _, _ in .answer(503) }
+        defer { collector.stop() }
+        weak var forgotten: OTLPExporter?
+        for isStarted in [false, true] {
+            let exporter = self.exporter(
+                self.configuration(collector, batching: OTLPBatching(delay: .milliseconds(1))), clock: .system)
+            exporter.record(self.span("span"))
+            if isStarted { exporter.start() }
+            forgotten = exporter
+        }
+        #expect(forgotten == nil)
+    }
+
     @Test func `an exporter that was never started keeps what it has`() async throws {
         let folder = self.folder()
         defer { try? FileManager.default.removeItem(atPath: folder) }
