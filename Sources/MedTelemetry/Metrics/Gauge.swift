@@ -11,7 +11,7 @@ public final class Gauge: Sendable {
     public func set(_ value: Double) { self.bits.store(value.bitPattern, ordering: .relaxed) }
 
     /// Adds to it.
-    public func add(_ amount: Double) {
+    public func add(_ amount: Double = 1) {
         var old = self.bits.load(ordering: .relaxed)
         while true {
             let new = (Double(bitPattern: old) + amount).bitPattern
@@ -20,6 +20,9 @@ public final class Gauge: Sendable {
             old = original
         }
     }
+
+    /// Takes from it.
+    public func subtract(_ amount: Double = 1) { self.add(-amount) }
 
     /// How much there is.
     public var value: Double { Double(bitPattern: self.bits.load(ordering: .relaxed)) }

@@ -5,64 +5,129 @@ import Synchronization
 
 /// How values are distributed: how many were at most each of some bounds, and what they add up to.
 ///
-/// Whoever observes often keeps it: an observation takes some ten nanoseconds and no memory, on however many threads at once.
+/// Whoever observes often keeps it: an observation takes some twenty nanoseconds and no memory, on however many threads
+/// at once.
 public final class Histogram: Sendable {
+    /// What all values add up to.
+    enum Sum: Equatable {
+        /// Exactly, of durations.
+        case nanoseconds(Int128)
+        case number(Double)
+
+        /// The sum; in seconds where it is one of durations.
+        var value: Double {
+            switch self {
+            case .nanoseconds(let sum): Double(sum) / 1e9
+            case .number(let sum): sum
+            }
+        }
+    }
+
+    /// What seldom changes.
+    private struct Rare {
+        /// One for each bucket, the last for +Inf; empty until there is the first.
+        var exemplars: [Exemplar?] = []
+        /// Nanoseconds that were moved here because 64 bits have room for no more than 292 years.
+        var nanoseconds: Int128 = 0
+    }
+
+    /// What has been seen, and does not show in a sum of finite numbers.
+    private enum Seen {
+        static let infinity: UInt8 = 1
+        static let negativeInfinity: UInt8 = 2
+        static let negative: UInt8 = 4
+    }
+
     let buckets: HistogramBuckets
+    private let bounds: [Double]
+    private let boundCount: Int
+    private let areSeconds: Bool
+    private let sumIndex: Int
     private let words: StripedWords
     private let native: NativeBuckets?
-    /// One for each bucket, the last for +Inf; empty until there is the first.
-    private let exemplars = Mutex<[Exemplar?]>([])
-    private var sumIndex: Int { self.buckets.bounds.count + 1 }
+    private let refused: (@Sendable () -> Void)?
+    private let seen = Atomic<UInt8>(0)
+    private let rare = Mutex(Rare())
 
-    init(buckets: HistogramBuckets) {
+    /// A histogram that calls `refused` for what cannot be observed.
+    init(buckets: HistogramBuckets, refused: (@Sendable () -> Void)? = nil) {
         self.buckets = buckets
+        self.bounds = buckets.bounds
+        self.boundCount = buckets.bounds.count
+        self.areSeconds = buckets.areSeconds
+        self.sumIndex = buckets.bounds.count + 1
         // A count for each bucket, one for +Inf, and the sum.
         self.words = StripedWords(width: buckets.bounds.count + 2)
         self.native = buckets.hasNative ? NativeBuckets() : nil
+        self.refused = refused
     }
 
-    /// Takes a value. What is no number is left out, since it would make the sum one that is none; an infinity counts, and adds the largest
-    /// number there is.
+    // MARK: - Observing
+
+    /// Takes a value.
+    ///
+    /// What is no number is left out, since the sum would be none from then on, and counted in
+    /// `medbuilder_metric_values_refused_total` (Prometheus' client for Java leaves it out, too). An infinity is in the
+    /// outermost bucket, and the sum is infinite from then on (as in all clients). Of durations, one that is negative
+    /// counts as 0: a clock was set back.
     public func observe(_ value: Double, exemplar: @autoclosure () -> Exemplar? = nil) {
-        guard !value.isNaN else { return }
-        let value = value.isFinite ? value : (value < 0 ? -Double.greatestFiniteMagnitude : .greatestFiniteMagnitude)
-        let bucket = self.bucket(of: value)
-        self.words.add(1 as UInt64, at: bucket)
-        if self.buckets.areSeconds {
-            let nanoseconds = (value * 1e9).rounded()
-            self.words.add(
-                UInt64(bitPattern: Int64(exactly: nanoseconds) ?? (value < 0 ? .min : .max)), at: self.sumIndex)
-        } else {
-            self.words.add(value, at: self.sumIndex)
+        guard !value.isNaN else {
+            self.refused?()
+            return
         }
-        self.native?.observe(value)
-        if let exemplar = exemplar() { self.keep(exemplar, bucket) }
+        let bucket: Int
+        if self.areSeconds {
+            let value = max(0, value)
+            let nanoseconds = value * 1e9 + 0.5
+            bucket = self.count(value)
+            if nanoseconds < 0x1p63 {
+                self.words.add(UInt64(nanoseconds), at: self.sumIndex, looks: false)
+            } else {
+                self.seen.bitwiseOr(Seen.infinity, ordering: .relaxed)
+            }
+        } else {
+            if value < 0 { self.seen.bitwiseOr(Seen.negative, ordering: .relaxed) }
+            bucket = self.count(value)
+            if value.isFinite {
+                self.words.add(value, at: self.sumIndex)
+            } else {
+                self.seen.bitwiseOr(value < 0 ? Seen.negativeInfinity : Seen.infinity, ordering: .relaxed)
+            }
+        }
+        if let exemplar = exemplar() { self.keep(exemplar, value, bucket) }
     }
 
-    /// Takes a duration, for a histogram of seconds.
+    /// Takes a duration, for a histogram of seconds. One that is negative counts as 0: a clock was set back.
     public func observe(nanoseconds: Int64, exemplar: @autoclosure () -> Exemplar? = nil) {
-        guard self.buckets.areSeconds else { return self.observe(Double(nanoseconds) / 1e9, exemplar: exemplar()) }
+        guard self.areSeconds else { return self.observe(Double(nanoseconds) / 1e9, exemplar: exemplar()) }
+        let nanoseconds = max(0, nanoseconds)
         let value = Double(nanoseconds) / 1e9
-        let bucket = self.bucket(of: value)
-        self.words.add(1 as UInt64, at: bucket)
-        self.words.add(UInt64(bitPattern: nanoseconds), at: self.sumIndex)
-        self.native?.observe(value)
-        if let exemplar = exemplar() { self.keep(exemplar, bucket) }
+        let bucket = self.count(value)
+        self.words.add(UInt64(bitPattern: nanoseconds), at: self.sumIndex, looks: false)
+        if let exemplar = exemplar() { self.keep(exemplar, value, bucket) }
     }
 
+    /// Counts a value in its bucket, and says which it is.
     @inline(__always)
-    private func bucket(of value: Double) -> Int {
-        let bounds = self.buckets.bounds
-        // There are few, and most values are in the lower ones.
-        var index = 0
-        while index < bounds.count, bounds[index] < value { index += 1 }
-        return index
+    private func count(_ value: Double) -> Int {
+        // There are few, and comparing with all of them costs less than a branch that is guessed wrong: a difference
+        // has the sign bit set where the bound is below the value.
+        var bucket = 0
+        for index in 0..<self.boundCount {
+            bucket &+= Int(truncatingIfNeeded: (self.bounds[index] - value).bitPattern >> 63)
+        }
+        self.words.add(1 as UInt64, at: bucket)
+        self.native?.observe(value)
+        return bucket
     }
 
-    private func keep(_ exemplar: Exemplar, _ bucket: Int) {
-        self.exemplars.withLock { exemplars in
-            if exemplars.isEmpty { exemplars = Array(repeating: nil, count: self.buckets.bounds.count + 1) }
-            exemplars[bucket] = exemplar
+    private func keep(_ exemplar: Exemplar, _ value: Double, _ bucket: Int) {
+        guard exemplar.isUsable else { return }
+        var exemplar = exemplar
+        exemplar.value = value
+        self.rare.withLock { rare in
+            if rare.exemplars.isEmpty { rare.exemplars = Array(repeating: nil, count: self.sumIndex) }
+            rare.exemplars[bucket] = exemplar
         }
     }
 
@@ -71,18 +136,51 @@ public final class Histogram: Sendable {
     /// How many values were in a bucket, and in none below it.
     func count(inBucket index: Int) -> UInt64 { self.words.sum(at: index) }
 
-    /// The sum, in nanoseconds where the values are seconds.
-    var wholeSum: Int64 { Int64(bitPattern: self.words.sum(at: self.sumIndex)) }
+    /// What all values add up to.
+    var total: Sum {
+        let seen = self.seen.load(ordering: .relaxed)
+        switch (seen & Seen.infinity != 0, seen & Seen.negativeInfinity != 0) {
+        case (true, true): return .number(.nan)
+        case (true, false): return .number(.infinity)
+        case (false, true): return .number(-.infinity)
+        case (false, false): break
+        }
+        guard self.areSeconds else { return .number(self.words.doubleSum(at: self.sumIndex)) }
+        return .nanoseconds(
+            self.rare.withLock { rare in
+                var sum = self.words.sum(at: self.sumIndex)
+                // Whoever reads keeps the words from running over: 146 years of durations do not end between two pages.
+                if sum > 1 << 62 {
+                    rare.nanoseconds += Int128(self.words.take(at: self.sumIndex))
+                    sum = 0
+                }
+                return rare.nanoseconds + Int128(sum)
+            })
+    }
+
+    /// Whether the sum only grows. OpenMetrics has no sum of others ("Negative threshold buckets").
+    var isMonotonic: Bool {
+        self.seen.load(ordering: .relaxed) & (Seen.negative | Seen.negativeInfinity) == 0
+            && self.buckets.bounds.first ?? 0 >= 0
+    }
 
     /// What all values add up to.
-    public var sum: Double {
-        self.buckets.areSeconds ? Double(self.wholeSum) / 1e9 : self.words.doubleSum(at: self.sumIndex)
-    }
+    public var sum: Double { self.total.value }
 
     /// How many values there were.
     public var count: UInt64 { (0...self.buckets.bounds.count).reduce(0) { $0 + self.count(inBucket: $1) } }
 
-    var exemplarsByBucket: [Exemplar?] { self.exemplars.withLock { $0 } }
+    /// The last exemplar of each bucket; empty if there was never one.
+    var exemplars: [Exemplar?] { self.rare.withLock { $0.exemplars } }
 
-    var nativeSnapshot: NativeBuckets.Snapshot? { self.native?.snapshot }
+    /// The native histogram, if there is one.
+    var exponential: ExponentialBuckets? { self.native?.snapshot }
+
+    /// Everything that can be read of it, consistent in itself: the count is that of the buckets.
+    var snapshot: HistogramSnapshot {
+        HistogramSnapshot(
+            bounds: self.buckets.bounds, counts: (0...self.buckets.bounds.count).map { self.count(inBucket: $0) },
+            sum: self.sum, isMonotonic: self.isMonotonic, exemplars: self.exemplars.compactMap(\.self),
+            exponential: self.exponential)
+    }
 }

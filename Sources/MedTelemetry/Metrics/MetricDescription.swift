@@ -22,6 +22,11 @@ public struct MetricDescription: Sendable, Equatable {
     /// The name of what is counted, as a page shows it.
     public var sampleName: String { self.kind == .counter ? self.name + "_total" : self.name }
 
-    /// The unit, where the name ends in one: `seconds`, `bytes`.
-    public var unit: String? { ["seconds", "bytes"].first { self.name.hasSuffix("_" + $0) } }
+    /// The unit, where the name ends in one of the base units (OpenMetrics 1.0, "Units and Base Units"): `seconds`,
+    /// `bytes`.
+    public var unit: String? { Self.units.first { self.name.hasSuffix("_" + $0) } }
+
+    private static let units = [
+        "seconds", "bytes", "ratio", "celsius", "joules", "grams", "meters", "volts", "amperes",
+    ]
 }

@@ -16,14 +16,16 @@ public struct MetricLabel: Sendable, Hashable {
     /// A label; of a value that is too long, the beginning.
     public init(_ name: String, _ value: String) {
         self.name = name
-        guard value.utf8.count > Self.maxValueLength else {
-            self.value = value
-            return
-        }
+        self.value = Self.cut(value)
+    }
+
+    /// The value, or as much of it as may be kept, cut between two characters of Unicode.
+    static func cut(_ value: String) -> String {
+        guard value.utf8.count > Self.maxValueLength else { return value }
         var end = value.utf8.index(value.startIndex, offsetBy: Self.maxValueLength - Self.cutMark.utf8.count)
         while end > value.startIndex, end.samePosition(in: value.unicodeScalars) == nil {
             value.utf8.formIndex(before: &end)
         }
-        self.value = value[..<end] + Self.cutMark
+        return value[..<end] + Self.cutMark
     }
 }

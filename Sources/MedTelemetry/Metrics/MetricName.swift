@@ -1,8 +1,8 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
-/// What names look like on a page: as they are where the scraper says that it takes UTF-8 (Prometheus 3, `escaping=allow-utf-8`), else with
-/// `_` for whatever Prometheus 2 does not take in a name.
+/// What names look like on a page: as they are where the scraper says that it takes UTF-8 (Prometheus 3,
+/// `escaping=allow-utf-8`), else with `_` for whatever Prometheus 2 does not take in a name.
 enum MetricName {
     /// How names that are not of the old alphabet are written.
     enum Escaping: Hashable, Sendable, CaseIterable {
@@ -28,6 +28,22 @@ enum MetricName {
         }
         return text
     }
+
+    /// Whether a label of that name would be taken for one of ours or of Prometheus' own: `le` tells buckets apart,
+    /// `overflow` marks the series for what is too much, and `__` begins what Prometheus keeps for itself ("Data
+    /// model").
+    static func isReserved(label: String) -> Bool {
+        label == "le" || label == "overflow" || self.underscored(label, colons: false).hasPrefix("__")
+    }
+
+    /// Whether it is a name at all.
+    static func isValid(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.count <= self.maxLength
+            && !name.unicodeScalars.contains { $0.properties.generalCategory == .control }
+    }
+
+    /// The longest name, in bytes of UTF-8.
+    static let maxLength = 256
 
     private static func isLetter(_ byte: UInt8) -> Bool {
         (byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")) || byte == UInt8(ascii: "_")

@@ -5,7 +5,8 @@ import Synchronization
 
 /// All metrics of a process.
 ///
-/// A mistake in registering one is thrown at the start, where somebody sees it, and never makes a page that cannot be read:
+/// A mistake in registering one is thrown at the start, where somebody sees it, and never makes a page that cannot be
+/// read:
 ///
 /// ```swift
 /// let registry = MetricRegistry()
@@ -16,9 +17,9 @@ import Synchronization
 public final class MetricRegistry: Sendable {
     /// A family of whatever kind.
     enum Family: Sendable {
-        case counter(MetricFamily<Counter>)
-        case gauge(MetricFamily<Gauge>)
-        case histogram(MetricFamily<Histogram>)
+        case counter(CounterFamily)
+        case gauge(GaugeFamily)
+        case histogram(HistogramFamily)
 
         var description: MetricDescription {
             switch self {
@@ -37,37 +38,49 @@ public final class MetricRegistry: Sendable {
         var collectors: [@Sendable () -> Void] = []
     }
 
-    private static let overflowName = "medbuilder_metric_series_overflows"
     private let seriesLimit: Int
-    let showsCreated: Bool
+    private let metricLimit: Int
+    private let showsCreated: Bool
     private let now: @Sendable () -> Int64
     private let state = Mutex(State())
-    private let overflows: MetricFamily<Counter>
+    private let overflows: CounterFamily
+    private let refusals: CounterFamily
 
-    /// Creates an empty registry.
+    /// Creates a registry with no metrics but two of its own: how often a metric was asked for a series too many, and
+    /// for a value that is none.
     ///
     /// - Parameters:
     ///   - seriesLimit: how many series a metric has at most; what would be more goes to one series together.
-    ///   - showsCreated: whether OpenMetrics pages say since when each series has been counted.
+    ///   - metricLimit: how many metrics there are at most.
+    ///   - showsCreated: whether OpenMetrics and protobuf pages say since when each series has been counted.
     ///   - now: the time, in milliseconds since 1970; the system's clock if not given.
     public init(
         seriesLimit: Int = 2000,
+        metricLimit: Int = 10_000,
         showsCreated: Bool = false,
         now: (@Sendable () -> Int64)? = nil
     ) {
         let now = now ?? LogTimestamp.systemNow
         self.seriesLimit = seriesLimit
+        self.metricLimit = metricLimit
         self.showsCreated = showsCreated
         self.now = now
-        let description = MetricDescription(
-            name: Self.overflowName, kind: .counter,
-            help: "How often a metric was asked for one series more than it may have.", labels: ["metric"], buckets: nil
-        )
         // There are no more series than metrics.
-        self.overflows = MetricFamily(description, limit: .max, now: now, overflowed: {}) { Counter() }
+        func own(_ name: String, _ help: String) -> CounterFamily {
+            MetricFamily(
+                MetricDescription(name: name, kind: .counter, help: help, labels: ["metric"], buckets: nil),
+                limit: .max, now: now, overflowed: {}, make: { Counter() })
+        }
+        self.overflows = own(
+            "medbuilder_metric_series_overflows", "How often a metric was asked for one series more than it may have.")
+        self.refusals = own(
+            "medbuilder_metric_values_refused",
+            "Values that were left out of a metric: negative ones of a counter, and what is no number.")
         self.state.withLock { state in
-            state.families[Self.overflowName] = .counter(self.overflows)
-            for name in Self.pageNames(of: description) { state.pageNames[name] = Self.overflowName }
+            for family in [self.overflows, self.refusals] {
+                state.families[family.description.name] = .counter(family)
+                for name in Self.pageNames(of: family.description) { state.pageNames[name] = family.description.name }
+            }
         }
     }
 
@@ -76,29 +89,32 @@ public final class MetricRegistry: Sendable {
     /// A counter; the same one if it was registered before.
     ///
     /// - Parameters:
-    ///   - name: without `_total`, which the page adds.
+    ///   - name: with or without `_total`, which the page adds.
     ///   - help: what is counted, in one sentence.
     ///   - labels: the names of the labels; nil if each series has its own.
     /// - Throws: ``MetricError`` if the name or a label cannot be used, or is in use for something else.
-    public func counter(_ name: String, help: String, labels: [String]? = []) throws(MetricError) -> MetricFamily<
-        Counter
-    > {
+    public func counter(
+        _ name: String, help: String, labels: [String]? = []
+    ) throws(MetricError) -> CounterFamily {
         let name = name.hasSuffix("_total") ? String(name.dropLast(6)) : name
         let family = try self.register(
             MetricDescription(name: name, kind: .counter, help: help, labels: labels, buckets: nil)
-        ) { .counter(self.family($0) { Counter() }) }
-        guard case .counter(let family) = family else { throw self.isDifferent(name) }
+        ) { description in
+            let refused = self.refused(description)
+            return .counter(self.family(description) { Counter(refused: refused) })
+        }
+        guard case .counter(let family) = family else { throw Self.isDifferent(name) }
         return family
     }
 
     /// A gauge; the same one if it was registered before.
     ///
     /// - Throws: as ``counter(_:help:labels:)``.
-    public func gauge(_ name: String, help: String, labels: [String]? = []) throws(MetricError) -> MetricFamily<Gauge> {
+    public func gauge(_ name: String, help: String, labels: [String]? = []) throws(MetricError) -> GaugeFamily {
         let family = try self.register(
             MetricDescription(name: name, kind: .gauge, help: help, labels: labels, buckets: nil)
         ) { .gauge(self.family($0) { Gauge() }) }
-        guard case .gauge(let family) = family else { throw self.isDifferent(name) }
+        guard case .gauge(let family) = family else { throw Self.isDifferent(name) }
         return family
     }
 
@@ -107,17 +123,25 @@ public final class MetricRegistry: Sendable {
     /// - Throws: as ``counter(_:help:labels:)``.
     public func histogram(
         _ name: String, help: String, labels: [String]? = [], buckets: HistogramBuckets = .seconds
-    ) throws(MetricError) -> MetricFamily<Histogram> {
+    ) throws(MetricError) -> HistogramFamily {
         let family = try self.register(
             MetricDescription(name: name, kind: .histogram, help: help, labels: labels, buckets: buckets)
-        ) { .histogram(self.family($0) { Histogram(buckets: buckets) }) }
-        guard case .histogram(let family) = family else { throw self.isDifferent(name) }
+        ) { description in
+            let refused = self.refused(description)
+            return .histogram(self.family(description) { Histogram(buckets: buckets, refused: refused) })
+        }
+        guard case .histogram(let family) = family else { throw Self.isDifferent(name) }
         return family
     }
 
-    /// Calls `collect` before every page and every snapshot, to bring up to date what is not counted but looked at. It must be quick.
+    /// Calls `collect` before every page and every snapshot, to bring up to date what is not counted but looked at;
+    /// those that were given, one after the other. It must be quick, and must not ask for a page itself.
     public func onCollect(_ collect: @escaping @Sendable () -> Void) {
         self.state.withLock { $0.collectors.append(collect) }
+    }
+
+    private func refused(_ description: MetricDescription) -> @Sendable () -> Void {
+        { [refusals] in refusals.with(description.sampleName).increment() }
     }
 
     private func family<Instrument>(
@@ -126,7 +150,7 @@ public final class MetricRegistry: Sendable {
         let overflows = self.overflows
         return MetricFamily(
             description, limit: self.seriesLimit, now: self.now,
-            overflowed: { overflows.with(description.name).increment() }, make: make)
+            overflowed: { overflows.with(description.sampleName).increment() }, make: make)
     }
 
     private func register(
@@ -135,34 +159,40 @@ public final class MetricRegistry: Sendable {
         try Self.check(description)
         let result = self.state.withLock { state -> Result<Family, MetricError> in
             if let family = state.families[description.name] {
-                let old = family.description
-                let isSame =
-                    old.kind == description.kind && old.labels == description.labels
-                    && old.buckets == description.buckets
-                return isSame ? .success(family) : .failure(self.isDifferent(description.name))
+                return family.description == description
+                    ? .success(family) : .failure(Self.isDifferent(description.name))
             }
-            for name in Self.pageNames(of: description) {
+            guard state.families.count < self.metricLimit else {
+                return .failure(
+                    MetricError(
+                        code: .tooManyMetrics,
+                        description:
+                            "Metric '\(description.name)' cannot be registered: there are \(self.metricLimit) already. "
+                            + "What varies belongs into a label."))
+            }
+            let names = Self.pageNames(of: description)
+            for name in names {
                 guard let other = state.pageNames[name] else { continue }
                 return .failure(
                     MetricError(
                         code: .nameCollision,
-                        description:
-                            "Metric '\(description.name)' cannot be registered: '\(other)' already has the name '\(name)' on the page."
-                    ))
+                        description: "Metric '\(description.name)' cannot be registered: "
+                            + "'\(other)' already has the name '\(name)' on the page. Give one of them another name."))
             }
             let family = make(description)
             state.families[description.name] = family
-            for name in Self.pageNames(of: description) { state.pageNames[name] = description.name }
+            for name in names { state.pageNames[name] = description.name }
             state.sorted = nil
             return .success(family)
         }
         return try result.get()
     }
 
-    private func isDifferent(_ name: String) -> MetricError {
+    private static func isDifferent(_ name: String) -> MetricError {
         MetricError(
             code: .differentMetric,
-            description: "Metric '\(name)' is registered with another type, other labels or other buckets.")
+            description: "Metric '\(name)' is registered with another type, other labels, other buckets or another "
+                + "help. Register it in one place.")
     }
 
     /// Every name that a metric has on a page, of the metric and of its samples, in both ways of writing it.
@@ -177,21 +207,22 @@ public final class MetricRegistry: Sendable {
     }
 
     private static func check(_ description: MetricDescription) throws(MetricError) {
-        guard !description.name.isEmpty, description.name.utf8.count <= 256 else {
+        guard MetricName.isValid(description.name) else {
             throw MetricError(
-                code: .invalidName, description: "A metric has a name that is empty or longer than 256 bytes.")
+                code: .invalidName,
+                description: "The name of a metric is empty, longer than \(MetricName.maxLength) bytes, "
+                    + "or has control characters.")
         }
         let labels = description.labels ?? []
         for label in labels {
-            guard !label.isEmpty, !label.hasPrefix("__"), label != "overflow",
-                !(description.kind == .histogram && label == "le"), labels.count(where: { $0 == label }) == 1,
+            guard MetricName.isValid(label), !MetricName.isReserved(label: label),
                 labels.count(where: { Self.underscored($0) == Self.underscored(label) }) == 1
             else {
                 throw MetricError(
                     code: .invalidLabel,
                     description:
-                        "Metric '\(description.name)' cannot have the label '\(label)': it is empty, reserved, or there twice."
-                )
+                        "Metric '\(description.name)' cannot have the label '\(label)': it is empty, longer than "
+                        + "\(MetricName.maxLength) bytes, reserved ('le', 'overflow', '__…'), or there twice.")
             }
         }
     }
@@ -201,7 +232,7 @@ public final class MetricRegistry: Sendable {
     // MARK: - Reading
 
     /// All metrics in the order of the page: by name.
-    var families: [Family] {
+    private var families: [Family] {
         self.state.withLock { state in
             if let sorted = state.sorted { return sorted }
             let sorted = state.families.values.sorted { $0.description.name < $1.description.name }
@@ -213,7 +244,25 @@ public final class MetricRegistry: Sendable {
     /// What all metrics are, by name.
     public var descriptions: [MetricDescription] { self.families.map(\.description) }
 
-    func collect() { for collect in self.state.withLock({ $0.collectors }) { collect() } }
+    private func collect() { for collect in self.state.withLock({ $0.collectors }) { collect() } }
+
+    /// All metrics that have series, by name, as plain values that do not change any more.
+    public func snapshot() -> [MetricSnapshot] {
+        self.collect()
+        return self.families.map { family in
+            let series =
+                switch family {
+                case .counter(let family):
+                    family.allSeries.map { series in
+                        series.snapshot(
+                            series.instrument.wholeValue.map { .whole($0) } ?? .number(series.instrument.value))
+                    }
+                case .gauge(let family): family.allSeries.map { $0.snapshot(.number($0.instrument.value)) }
+                case .histogram(let family): family.allSeries.map { $0.snapshot(.histogram($0.instrument.snapshot)) }
+                }
+            return MetricSnapshot(description: family.description, series: series)
+        }.filter { !$0.series.isEmpty }
+    }
 
     /// A page for a scraper.
     public func page(_ format: MetricFormat) -> [UInt8] {
@@ -228,7 +277,13 @@ public final class MetricRegistry: Sendable {
         page.removeAll(keepingCapacity: true)
         switch format.kind {
         case .text, .openMetrics: TextPage(format, showsCreated: self.showsCreated).render(self.families, into: &page)
-        case .protobuf: ProtobufPage(escaping: format.escaping).render(self.families, into: &page)
+        case .protobuf: ProtobufPage(format, showsCreated: self.showsCreated).render(self.families, into: &page)
         }
+    }
+}
+
+extension MetricFamily.Series {
+    fileprivate func snapshot(_ value: MetricValue) -> MetricSnapshot.Series {
+        MetricSnapshot.Series(labels: self.labels, startTime: self.createdAt, value: value)
     }
 }

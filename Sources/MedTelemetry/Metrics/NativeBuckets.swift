@@ -1,14 +1,13 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 import Synchronization
 
-/// The buckets of a native histogram (Prometheus, "Native Histograms"), which OpenTelemetry calls exponential, of schema 3: eight to a
-/// doubling, so that a quantile is wrong by less than 4.5 %.
+/// The buckets of a native histogram (Prometheus, "Native Histograms"), which OpenTelemetry calls exponential, of
+/// schema 3: eight to a doubling, so that a quantile is wrong by less than 4.5 %.
 ///
-/// What is at most ``zeroThreshold`` is counted as zero; what is above the last bucket, in the last. Negative values have no place here: what
-/// is measured takes time or room.
+/// What is at most ``zeroThreshold`` is counted as zero; what is above the last bucket, in the last. Negative values
+/// have no place here: what is measured takes time or room.
 final class NativeBuckets: @unchecked Sendable {
     // Unchecked: the memory behind the pointer holds atomics alone, and is freed when nobody has this object any more.
     static let schema = 3
@@ -19,8 +18,6 @@ final class NativeBuckets: @unchecked Sendable {
     /// 2⁴⁰: a terabyte, or 35,000 years.
     private static let last = 40 * 8
     static let count = last - first + 1
-    /// 2^(i/8) for i from 0 to 7, halved: what significands between 0.5 and 1 are compared with (`frexp`).
-    private static let bounds: [Double] = (0..<8).map { 0.5 * exp2(Double($0) / 8) }
 
     private let words: UnsafeMutablePointer<Atomic<UInt64>>
     private let zeros = Atomic<UInt64>(0)
@@ -35,6 +32,7 @@ final class NativeBuckets: @unchecked Sendable {
         self.words.deallocate()
     }
 
+    @inline(__always)
     func observe(_ value: Double) {
         guard value > Self.zeroThreshold else {
             self.zeros.wrappingAdd(1, ordering: .relaxed)
@@ -44,37 +42,35 @@ final class NativeBuckets: @unchecked Sendable {
         self.words[index].wrappingAdd(1, ordering: .relaxed)
     }
 
-    /// The bucket whose upper bound is the first that is not below a positive value.
+    /// The bucket whose upper bound is the first that is not below a value, which is positive and not subnormal.
+    @inline(__always)
     static func index(of value: Double) -> Int {
-        guard value.isFinite else { return Self.last }
-        var exponent: Int32 = 0
-        let significand = frexp(value, &exponent)
-        // How many bounds are below it; eight of them, so that counting is faster than searching.
-        var below = 0
-        for bound in Self.bounds where bound < significand { below += 1 }
-        return below + (Int(exponent) - 1) * 8
+        let significand = value.significandBitPattern
+        // How many of 2^(j/8), j from 0 to 7, are below what the value is without its exponent. Their bits are
+        // compared, since that is faster than searching.
+        let below =
+            (significand > 0 ? 1 : 0) + (significand > 0x172B_83C7_D517B ? 1 : 0)
+            + (significand > 0x306F_E0A3_1B715 ? 1 : 0) + (significand > 0x4BFD_AD53_62A27 ? 1 : 0)
+            + (significand > 0x6A09_E667_F3BCD ? 1 : 0) + (significand > 0x8ACE_5422_AA0DB ? 1 : 0)
+            + (significand > 0xAE89_F995_AD3AD ? 1 : 0) + (significand > 0xD581_8DCF_BA487 ? 1 : 0)
+        return (Int(value.exponentBitPattern) - 1023) * 8 + below
     }
 
     /// What has been counted.
-    struct Snapshot: Sendable, Equatable {
-        var zeroCount: UInt64 = 0
-        /// The index of the first of ``counts``.
-        var offset = 0
-        /// The buckets from the first to the last that has something in it.
-        var counts: [UInt64] = []
-
-        var total: UInt64 { self.counts.reduce(self.zeroCount, +) }
+    var snapshot: ExponentialBuckets {
+        var snapshot = ExponentialBuckets()
+        snapshot.zeroCount = self.zeros.load(ordering: .relaxed)
+        guard let range = self.range else { return snapshot }
+        snapshot.offset = range.lowerBound + Self.first
+        snapshot.counts = range.map { self.words[$0].load(ordering: .relaxed) }
+        return snapshot
     }
 
-    var snapshot: Snapshot {
-        var snapshot = Snapshot(zeroCount: self.zeros.load(ordering: .relaxed))
-        for index in 0..<Self.count {
-            let count = self.words[index].load(ordering: .relaxed)
-            if count == 0, snapshot.counts.isEmpty { continue }
-            if snapshot.counts.isEmpty { snapshot.offset = index + Self.first }
-            snapshot.counts.append(count)
-        }
-        while snapshot.counts.last == 0 { snapshot.counts.removeLast() }
-        return snapshot
+    /// From the first to the last that has something in it.
+    private var range: ClosedRange<Int>? {
+        guard let first = (0..<Self.count).first(where: { self.words[$0].load(ordering: .relaxed) > 0 }),
+            let last = (first..<Self.count).last(where: { self.words[$0].load(ordering: .relaxed) > 0 })
+        else { return nil }
+        return first...last
     }
 }

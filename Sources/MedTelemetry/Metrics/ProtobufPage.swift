@@ -1,8 +1,11 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
-/// A page of `io.prometheus.client.MetricFamily` messages, each after its length (prometheus/client_model, `metrics.proto`). It is the one
-/// form in which Prometheus takes native histograms.
+/// A page of `io.prometheus.client.MetricFamily` messages, each after its length (prometheus/client_model,
+/// `metrics.proto`). It is the one form in which Prometheus takes native histograms.
+///
+/// It writes into the page at once, where ``ProtobufWriter`` has memory for each message: ten thousand series are read
+/// every few seconds.
 struct ProtobufPage {
     /// `MetricType` of the schema.
     private enum MetricType: UInt64 {
@@ -11,110 +14,210 @@ struct ProtobufPage {
         case histogram = 4
     }
 
-    let escaping: MetricName.Escaping
+    private let form: RenderedTexts.Form
+    private let escaping: MetricName.Escaping
+    private let showsCreated: Bool
+
+    init(_ format: MetricFormat, showsCreated: Bool) {
+        self.form = RenderedTexts.Form(format)
+        self.escaping = format.escaping
+        self.showsCreated = showsCreated
+    }
 
     func render(_ families: [MetricRegistry.Family], into page: inout [UInt8]) {
         for family in families {
-            var writer = ProtobufWriter()
             switch family {
-            case .counter(let family): self.write(family, .counter, to: &writer, self.counter)
-            case .gauge(let family): self.write(family, .gauge, to: &writer, self.gauge)
-            case .histogram(let family): self.write(family, .histogram, to: &writer, self.histogram)
+            case .counter(let family): self.render(family, .counter, into: &page, self.counter)
+            case .gauge(let family): self.render(family, .gauge, into: &page, self.gauge)
+            case .histogram(let family): self.render(family, .histogram, into: &page, self.histogram)
             }
-            page.append(contentsOf: writer.bytes)
         }
     }
 
-    private func write<Instrument>(
-        _ family: MetricFamily<Instrument>, _ type: MetricType, to writer: inout ProtobufWriter,
-        _ value: (MetricFamily<Instrument>.Series, inout ProtobufWriter) -> Void
+    private func render<Instrument>(
+        _ family: MetricFamily<Instrument>, _ type: MetricType, into page: inout [UInt8],
+        _ render: (MetricFamily<Instrument>.Series, inout [UInt8]) -> Void
     ) {
         let all = family.allSeries
         guard !all.isEmpty else { return }
-        writer.delimited { message in
-            message.text(1, self.name(family.description.sampleName))
-            message.text(2, family.description.help)
-            message.unsigned(3, type.rawValue, keepsDefault: true)
+        Self.sized(&page) { page in
+            family.rendered.texts(self.form) { [self.head(family.description, type)] }.append(0, to: &page)
             for series in all {
-                message.message(4) { metric in
-                    for label in series.labels {
-                        metric.message(1) { pair in
-                            pair.text(1, self.name(label.name, colons: false))
-                            pair.text(2, label.value, keepsDefault: true)
-                        }
-                    }
-                    value(series, &metric)
+                Self.message(4, &page) { page in
+                    series.rendered.texts(self.form) { [self.labels(series.labels)] }.append(0, to: &page)
+                    render(series, &page)
                 }
             }
         }
+    }
+
+    // MARK: - Kinds
+
+    private func head(_ description: MetricDescription, _ type: MetricType) -> [UInt8] {
+        var bytes: [UInt8] = []
+        Self.text(1, self.name(description.sampleName), &bytes)
+        Self.text(2, description.help, &bytes)
+        Self.unsigned(3, type.rawValue, &bytes)
+        if let unit = description.unit { Self.text(5, unit, &bytes) }
+        return bytes
+    }
+
+    private func labels(_ labels: [MetricLabel]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for label in labels { Self.pair(1, self.name(label.name, colons: false), label.value, &bytes) }
+        return bytes
     }
 
     private func name(_ name: String, colons: Bool = true) -> String {
         self.escaping == .allowUTF8 ? name : MetricName.underscored(name, colons: colons)
     }
 
-    private func counter(_ series: MetricFamily<Counter>.Series, _ metric: inout ProtobufWriter) {
-        metric.message(3) { $0.double(1, series.instrument.value, keepsDefault: true) }
+    private func counter(_ series: MetricFamily<Counter>.Series, _ page: inout [UInt8]) {
+        Self.message(3, &page) { page in
+            Self.double(1, series.instrument.value, &page)
+            if self.showsCreated { Self.timestamp(3, series.createdAt, &page) }
+        }
     }
 
-    private func gauge(_ series: MetricFamily<Gauge>.Series, _ metric: inout ProtobufWriter) {
-        metric.message(2) { $0.double(1, series.instrument.value, keepsDefault: true) }
+    private func gauge(_ series: MetricFamily<Gauge>.Series, _ page: inout [UInt8]) {
+        Self.message(2, &page) { Self.double(1, series.instrument.value, &$0) }
     }
 
-    private func histogram(_ series: MetricFamily<Histogram>.Series, _ metric: inout ProtobufWriter) {
+    private func histogram(_ series: MetricFamily<Histogram>.Series, _ page: inout [UInt8]) {
         let histogram = series.instrument
         let bounds = histogram.buckets.bounds
-        let exemplars = histogram.exemplarsByBucket
-        let native = histogram.nativeSnapshot
-        metric.message(7) { message in
+        let exemplars = histogram.exemplars
+        let exponential = histogram.exponential
+        Self.message(7, &page) { page in
+            // Prometheus refuses a native histogram whose count is not that of its buckets. The two kinds of buckets
+            // are counted one after the other, so a value may be in one of them alone for a moment; what a page says is
+            // one count nevertheless.
+            let limit = exponential?.count ?? .max
             var count: UInt64 = 0
-            var buckets = ProtobufWriter()
             for index in 0...bounds.count {
                 count += histogram.count(inBucket: index)
-                buckets.message(3) { bucket in
-                    bucket.unsigned(1, count, keepsDefault: true)
-                    bucket.double(2, index < bounds.count ? bounds[index] : .infinity)
+                Self.message(3, &page) { page in
+                    Self.unsigned(1, index < bounds.count ? min(count, limit) : exponential?.count ?? count, &page)
+                    Self.double(2, index < bounds.count ? bounds[index] : .infinity, &page)
                     if index < exemplars.count, let exemplar = exemplars[index] {
-                        bucket.message(3) { self.write(exemplar, to: &$0) }
+                        Self.message(3, &page) { self.write(exemplar, &$0) }
                     }
                 }
             }
-            // Prometheus refuses a native histogram whose count is not that of its buckets: the two are counted one after the other.
-            message.unsigned(1, native?.total ?? count, keepsDefault: true)
-            message.double(2, histogram.sum, keepsDefault: true)
-            message.append(buckets)
-            if let native { self.write(native, to: &message) }
+            Self.unsigned(1, exponential?.count ?? count, &page)
+            Self.double(2, histogram.sum, &page)
+            if let exponential { self.write(exponential, &page) }
+            if self.showsCreated { Self.timestamp(15, series.createdAt, &page) }
         }
     }
 
-    private func write(_ native: NativeBuckets.Snapshot, to message: inout ProtobufWriter) {
-        message.zigzag(5, Int64(NativeBuckets.schema), keepsDefault: true)
-        message.double(6, NativeBuckets.zeroThreshold)
-        message.unsigned(7, native.zeroCount, keepsDefault: true)
-        message.message(12) { span in
-            span.zigzag(1, Int64(native.offset))
-            span.unsigned(2, UInt64(native.counts.count))
+    private func write(_ buckets: ExponentialBuckets, _ page: inout [UInt8]) {
+        Self.signed(5, Int64(buckets.scale), &page)
+        Self.double(6, buckets.zeroThreshold, &page)
+        Self.unsigned(7, buckets.zeroCount, &page)
+        // A span without buckets says that there is a native histogram, though nothing is in it.
+        Self.message(12, &page) { page in
+            Self.signed(1, Int64(buckets.offset), &page)
+            Self.unsigned(2, UInt64(buckets.counts.count), &page)
         }
         // Each count is told as what it is more than the one before it.
         var last: Int64 = 0
-        for count in native.counts {
+        for count in buckets.counts {
             let count = Int64(clamping: count)
-            message.zigzag(13, count - last, keepsDefault: true)
+            Self.signed(13, count - last, &page)
             last = count
         }
     }
 
-    private func write(_ exemplar: Exemplar, to message: inout ProtobufWriter) {
-        for (name, value) in [("trace_id", exemplar.traceID), ("span_id", exemplar.spanID)] {
-            message.message(1) { pair in
-                pair.text(1, name)
-                pair.text(2, value)
-            }
+    private func write(_ exemplar: Exemplar, _ page: inout [UInt8]) {
+        Self.pair(1, "trace_id", exemplar.traceID, &page)
+        Self.pair(1, "span_id", exemplar.spanID, &page)
+        Self.double(2, exemplar.value, &page)
+        Self.timestamp(3, exemplar.time, &page)
+    }
+
+    // MARK: - Fields
+
+    private enum WireType: UInt64 {
+        case varint = 0
+        case fixed64 = 1
+        case bytes = 2
+    }
+
+    private static func key(_ field: UInt64, _ type: WireType, _ page: inout [UInt8]) {
+        self.varint(field << 3 | type.rawValue, &page)
+    }
+
+    @inline(__always)
+    private static func varint(_ number: UInt64, _ page: inout [UInt8]) {
+        var rest = number
+        while rest >= 0x80 {
+            page.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
         }
-        message.double(2, exemplar.value, keepsDefault: true)
-        message.message(3) { timestamp in
-            timestamp.signed(1, exemplar.time / 1000)
-            timestamp.signed(2, exemplar.time % 1000 * 1_000_000)
+        page.append(UInt8(truncatingIfNeeded: rest))
+    }
+
+    private static func unsigned(_ field: UInt64, _ number: UInt64, _ page: inout [UInt8]) {
+        self.key(field, .varint, &page)
+        self.varint(number, &page)
+    }
+
+    /// A `sint32` or `sint64`.
+    private static func signed(_ field: UInt64, _ number: Int64, _ page: inout [UInt8]) {
+        self.unsigned(field, UInt64(bitPattern: number << 1 ^ number >> 63), &page)
+    }
+
+    private static func double(_ field: UInt64, _ number: Double, _ page: inout [UInt8]) {
+        self.key(field, .fixed64, &page)
+        withUnsafeBytes(of: number.bitPattern.littleEndian) {
+            // The eight bytes of this number.
+            page.append(contentsOf: $0)
         }
+    }
+
+    private static func text(_ field: UInt64, _ text: String, _ page: inout [UInt8]) {
+        self.key(field, .bytes, &page)
+        self.varint(UInt64(text.utf8.count), &page)
+        page.append(contentsOf: text.utf8)
+    }
+
+    /// A `LabelPair`.
+    private static func pair(_ field: UInt64, _ name: String, _ value: String, _ page: inout [UInt8]) {
+        self.message(field, &page) { page in
+            self.text(1, name, &page)
+            self.text(2, value, &page)
+        }
+    }
+
+    /// A `google.protobuf.Timestamp` of milliseconds since 1970.
+    private static func timestamp(_ field: UInt64, _ time: Int64, _ page: inout [UInt8]) {
+        self.message(field, &page) { page in
+            self.unsigned(1, UInt64(bitPattern: time / 1000), &page)
+            self.unsigned(2, UInt64(bitPattern: time % 1000 * 1_000_000), &page)
+        }
+    }
+
+    private static func message(_ field: UInt64, _ page: inout [UInt8], _ write: (inout [UInt8]) -> Void) {
+        self.key(field, .bytes, &page)
+        self.sized(&page, write)
+    }
+
+    /// What `write` writes, after its length: there is room for one byte of it, and what was written moves if it has
+    /// more.
+    @inline(__always)
+    private static func sized(_ page: inout [UInt8], _ write: (inout [UInt8]) -> Void) {
+        let start = page.count
+        page.append(0)
+        write(&page)
+        var rest = UInt64(page.count - start - 1)
+        var position = start
+        while rest >= 0x80 {
+            page[position] = UInt8(truncatingIfNeeded: rest) | 0x80
+            rest >>= 7
+            position += 1
+            page.insert(0, at: position)
+        }
+        page[position] = UInt8(truncatingIfNeeded: rest)
     }
 }

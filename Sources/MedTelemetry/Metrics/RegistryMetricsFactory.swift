@@ -11,9 +11,13 @@ import Synchronization
 /// MetricsSystem.bootstrap(RegistryMetricsFactory(registry, logger: logger))
 /// ```
 ///
-/// Dimensions are labels, each series having its own. Timers and aggregating recorders are histograms, other recorders and meters are gauges.
-/// What cannot be registered, because its name is taken by another type, is logged once and counted nowhere.
+/// Dimensions are labels, each series having its own. Timers and aggregating recorders are histograms, other recorders
+/// and meters are gauges. What cannot be registered, because its name is taken by another type, is logged once and
+/// counted nowhere. Destroying a metric takes its series off the page, and gives back its place under the limit.
 public struct RegistryMetricsFactory: MetricsFactory {
+    /// How many names are remembered as logged. Those that come after them are not logged.
+    private static let loggedLimit = 1000
+
     private let registry: MetricRegistry
     private let logger: Logger
     private let refused = Refused()
@@ -30,87 +34,93 @@ public struct RegistryMetricsFactory: MetricsFactory {
     }
 
     public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
-        CounterSeries(counter: self.counter(label, dimensions))
+        self.counter(label, dimensions)
     }
 
     public func makeFloatingPointCounter(
         label: String, dimensions: [(String, String)]
-    ) -> any FloatingPointCounterHandler { CounterSeries(counter: self.counter(label, dimensions)) }
+    ) -> any FloatingPointCounterHandler { self.counter(label, dimensions) }
 
     public func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
-        GaugeSeries(gauge: self.gauge(label, dimensions))
+        self.gauge(label, dimensions)
     }
 
     public func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
-        guard aggregate else { return GaugeSeries(gauge: self.gauge(label, dimensions)) }
-        let family = self.registering(label) { () throws(MetricError) in
-            // Whatever it is that it records: from a thousandth to ten million.
-            try self.registry.histogram(label, help: Self.help(label), labels: nil, buckets: .anything)
-        }
-        return HistogramSeries(histogram: family?.series(Self.labels(dimensions)) ?? Histogram(buckets: .anything))
+        // Whatever it is that it records: from a thousandth to ten million.
+        aggregate ? self.histogram(label, .anything, dimensions) : self.gauge(label, dimensions)
     }
 
     public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
         let name = label.hasSuffix("_seconds") || label.hasSuffix(".seconds") ? label : label + "_seconds"
-        let family = self.registering(name) { () throws(MetricError) in
-            try self.registry.histogram(name, help: Self.help(label), labels: nil, buckets: .shortSeconds)
-        }
-        return HistogramSeries(histogram: family?.series(Self.labels(dimensions)) ?? Histogram(buckets: .shortSeconds))
+        return self.histogram(name, .shortSeconds, dimensions)
     }
 
-    public func destroyCounter(_ handler: any CounterHandler) {}
-    public func destroyFloatingPointCounter(_ handler: any FloatingPointCounterHandler) {}
-    public func destroyMeter(_ handler: any MeterHandler) {}
-    public func destroyRecorder(_ handler: any RecorderHandler) {}
-    public func destroyTimer(_ handler: any TimerHandler) {}
+    public func destroyCounter(_ handler: any CounterHandler) { (handler as? CounterSeries)?.remove() }
+    public func destroyFloatingPointCounter(_ handler: any FloatingPointCounterHandler) {
+        (handler as? CounterSeries)?.remove()
+    }
+    public func destroyMeter(_ handler: any MeterHandler) { (handler as? GaugeSeries)?.remove() }
+    public func destroyRecorder(_ handler: any RecorderHandler) {
+        (handler as? GaugeSeries)?.remove()
+        (handler as? HistogramSeries)?.remove()
+    }
+    public func destroyTimer(_ handler: any TimerHandler) { (handler as? HistogramSeries)?.remove() }
 
-    private func counter(_ label: String, _ dimensions: [(String, String)]) -> Counter {
+    // MARK: - Families
+
+    private func counter(_ label: String, _ dimensions: [(String, String)]) -> CounterSeries {
         let family = self.registering(label) { () throws(MetricError) in
             try self.registry.counter(label, help: Self.help(label), labels: nil)
         }
-        return family?.series(Self.labels(dimensions)) ?? Counter()
+        return CounterSeries(counter: family?.series(dimensions) ?? Counter()) { family?.remove(dimensions) }
     }
 
-    private func gauge(_ label: String, _ dimensions: [(String, String)]) -> Gauge {
+    private func gauge(_ label: String, _ dimensions: [(String, String)]) -> GaugeSeries {
         let family = self.registering(label) { () throws(MetricError) in
             try self.registry.gauge(label, help: Self.help(label), labels: nil)
         }
-        return family?.series(Self.labels(dimensions)) ?? Gauge()
+        return GaugeSeries(gauge: family?.series(dimensions) ?? Gauge()) { family?.remove(dimensions) }
+    }
+
+    private func histogram(
+        _ name: String, _ buckets: HistogramBuckets, _ dimensions: [(String, String)]
+    ) -> HistogramSeries {
+        let family = self.registering(name) { () throws(MetricError) in
+            try self.registry.histogram(name, help: Self.help(name), labels: nil, buckets: buckets)
+        }
+        return HistogramSeries(histogram: family?.series(dimensions) ?? Histogram(buckets: buckets)) {
+            family?.remove(dimensions)
+        }
     }
 
     private func registering<Family>(_ name: String, _ register: () throws(MetricError) -> Family) -> Family? {
         do throws(MetricError) {
             return try register()
         } catch {
-            if self.refused.names.withLock({ $0.insert(name).inserted }) {
-                self.logger.warning("Metric refused", metadata: ["error.message": "\(error)"])
+            let isNew = self.refused.names.withLock { names in
+                names.count < Self.loggedLimit && names.insert(name).inserted
             }
+            if isNew { self.logger.warning("Metric refused", metadata: ["error.message": "\(error)"]) }
             return nil
         }
     }
 
-    private static func help(_ label: String) -> String { "What the code calls \(label)." }
-
-    /// In the order of their names, so that the order in which a caller names them makes no other series; of two of one name, the last.
-    private static func labels(_ dimensions: [(String, String)]) -> [MetricLabel] {
-        var values: [String: String] = [:]
-        for (name, value) in dimensions where !name.isEmpty && !name.hasPrefix("__") && name != "le" {
-            values[name] = value
-        }
-        return values.sorted { $0.key < $1.key }.map { MetricLabel($0.key, $0.value) }
-    }
+    private static func help(_ name: String) -> String { "What the code calls \(name)." }
 }
 
 extension HistogramBuckets {
     /// For recorders, of which nothing is known: powers of ten.
-    static let anything = HistogramBuckets(
-        bounds: (-3...7).map { power in (0..<abs(power)).reduce(1.0) { sum, _ in power < 0 ? sum / 10 : sum * 10 } })
+    static let anything = HistogramBuckets(bounds: [0.001, 0.01, 0.1, 1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7])
 }
 
 private final class CounterSeries: CounterHandler, FloatingPointCounterHandler {
-    let counter: Counter
+    private let counter: Counter
+    let remove: @Sendable () -> Void
 
-    init(counter: Counter) { self.counter = counter }
+    init(counter: Counter, remove: @escaping @Sendable () -> Void) {
+        self.counter = counter
+        self.remove = remove
+    }
 
     func increment(by amount: Int64) { self.counter.increment(by: Int(amount)) }
     func increment(by amount: Double) { self.counter.increment(by: amount) }
@@ -119,22 +129,30 @@ private final class CounterSeries: CounterHandler, FloatingPointCounterHandler {
 }
 
 private final class GaugeSeries: MeterHandler, RecorderHandler {
-    let gauge: Gauge
+    private let gauge: Gauge
+    let remove: @Sendable () -> Void
 
-    init(gauge: Gauge) { self.gauge = gauge }
+    init(gauge: Gauge, remove: @escaping @Sendable () -> Void) {
+        self.gauge = gauge
+        self.remove = remove
+    }
 
     func set(_ value: Int64) { self.gauge.set(Double(value)) }
     func set(_ value: Double) { self.gauge.set(value) }
     func increment(by amount: Double) { self.gauge.add(amount) }
-    func decrement(by amount: Double) { self.gauge.add(-amount) }
+    func decrement(by amount: Double) { self.gauge.subtract(amount) }
     func record(_ value: Int64) { self.gauge.set(Double(value)) }
     func record(_ value: Double) { self.gauge.set(value) }
 }
 
 private final class HistogramSeries: RecorderHandler, TimerHandler {
-    let histogram: Histogram
+    private let histogram: Histogram
+    let remove: @Sendable () -> Void
 
-    init(histogram: Histogram) { self.histogram = histogram }
+    init(histogram: Histogram, remove: @escaping @Sendable () -> Void) {
+        self.histogram = histogram
+        self.remove = remove
+    }
 
     func record(_ value: Int64) { self.histogram.observe(Double(value)) }
     func record(_ value: Double) { self.histogram.observe(value) }
