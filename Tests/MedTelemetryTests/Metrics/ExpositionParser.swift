@@ -1,8 +1,9 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads a page of metrics in one of the two text formats, and refuses whatever the format does not allow: OpenMetrics 1.0 ("Text format", its
-/// ABNF and the rules of each type), and Prometheus' 0.0.4 ("Exposition formats"), each with the quoted names of Prometheus 3.
+/// Reads a page of metrics in one of the two text formats, and refuses whatever the format does not allow: OpenMetrics
+/// 1.0 ("Text format", its ABNF and the rules of each type), and Prometheus' 0.0.4 ("Exposition formats"), each with
+/// the quoted names of Prometheus 3.
 ///
 /// It shares nothing with what writes the pages.
 struct ExpositionParser {
