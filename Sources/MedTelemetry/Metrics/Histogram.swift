@@ -44,7 +44,8 @@ public final class Histogram: Sendable {
     private let areSeconds: Bool
     private let sumIndex: Int
     private let words: StripedWords
-    private let native: NativeBuckets?
+    /// The native histogram, if there is one.
+    let native: NativeBuckets?
     private let refused: (@Sendable () -> Void)?
     private let seen = Atomic<UInt8>(0)
     private let rare = Mutex(Rare())
@@ -173,14 +174,11 @@ public final class Histogram: Sendable {
     /// The last exemplar of each bucket; empty if there was never one.
     var exemplars: [Exemplar?] { self.rare.withLock { $0.exemplars } }
 
-    /// The native histogram, if there is one.
-    var exponential: ExponentialBuckets? { self.native?.snapshot }
-
     /// Everything that can be read of it, consistent in itself: the count is that of the buckets.
     var snapshot: HistogramSnapshot {
         HistogramSnapshot(
             bounds: self.buckets.bounds, counts: (0...self.buckets.bounds.count).map { self.count(inBucket: $0) },
             sum: self.sum, isMonotonic: self.isMonotonic, exemplars: self.exemplars.compactMap(\.self),
-            exponential: self.exponential)
+            exponential: self.native?.snapshot)
     }
 }

@@ -90,7 +90,7 @@ public final class MetricFamily<Instrument: AnyObject & Sendable>: Sendable {
     private static func usable(_ labels: [(String, String)]) -> [(shown: String, label: MetricLabel)] {
         var usable: [String: MetricLabel] = [:]
         for (name, value) in labels where !name.isEmpty && !value.isEmpty {
-            let name = MetricName.isReserved(label: name) ? "exported_" + name : name
+            let name = MetricLabel.cut(MetricName.isReserved(label: name) ? "exported_" + name : name)
             usable[MetricName.underscored(name, colons: false)] = MetricLabel(name, value)
         }
         return usable.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

@@ -16,6 +16,8 @@ enum MetricName {
         return name.utf8.allSatisfy { self.isLetter($0) || self.isDigit($0) || (colons && $0 == UInt8(ascii: ":")) }
     }
 
+    /// The name with `_` for each character that is not of the old alphabet, or is a digit at the beginning
+    /// (Prometheus, "Escaping schemes").
     static func underscored(_ name: String, colons: Bool = true) -> String {
         guard !self.isPlain(name, colons: colons) else { return name }
         var text = ""
@@ -23,8 +25,7 @@ enum MetricName {
             let byte = UInt8(exactly: scalar.value) ?? 0
             let isTaken =
                 self.isLetter(byte) || (self.isDigit(byte) && !text.isEmpty) || (colons && byte == UInt8(ascii: ":"))
-            if self.isDigit(byte), text.isEmpty { text.append("_") }
-            text.unicodeScalars.append(isTaken || self.isDigit(byte) ? scalar : "_")
+            text.unicodeScalars.append(isTaken ? scalar : "_")
         }
         return text
     }

@@ -56,21 +56,29 @@ final class NativeBuckets: @unchecked Sendable {
         return (Int(value.exponentBitPattern) - 1023) * 8 + below
     }
 
+    // MARK: - Reading
+
+    /// How many values were at most ``zeroThreshold``.
+    var zeroCount: UInt64 { self.zeros.load(ordering: .relaxed) }
+
+    /// The buckets from the first to the last that has something in it, by Prometheus' index.
+    var range: ClosedRange<Int>? {
+        guard let first = (Self.first...Self.last).first(where: { self.count(at: $0) > 0 }),
+            let last = (first...Self.last).last(where: { self.count(at: $0) > 0 })
+        else { return nil }
+        return first...last
+    }
+
+    /// How many values were in the bucket of an index, which must be one of ``range``.
+    func count(at index: Int) -> UInt64 { self.words[index - Self.first].load(ordering: .relaxed) }
+
     /// What has been counted.
     var snapshot: ExponentialBuckets {
         var snapshot = ExponentialBuckets()
-        snapshot.zeroCount = self.zeros.load(ordering: .relaxed)
+        snapshot.zeroCount = self.zeroCount
         guard let range = self.range else { return snapshot }
-        snapshot.offset = range.lowerBound + Self.first
-        snapshot.counts = range.map { self.words[$0].load(ordering: .relaxed) }
+        snapshot.offset = range.lowerBound
+        snapshot.counts = range.map { self.count(at: $0) }
         return snapshot
-    }
-
-    /// From the first to the last that has something in it.
-    private var range: ClosedRange<Int>? {
-        guard let first = (0..<Self.count).first(where: { self.words[$0].load(ordering: .relaxed) > 0 }),
-            let last = (first..<Self.count).last(where: { self.words[$0].load(ordering: .relaxed) > 0 })
-        else { return nil }
-        return first...last
     }
 }

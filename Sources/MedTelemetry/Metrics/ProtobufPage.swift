@@ -87,46 +87,51 @@ struct ProtobufPage {
         let histogram = series.instrument
         let bounds = histogram.buckets.bounds
         let exemplars = histogram.exemplars
-        let exponential = histogram.exponential
         Self.message(7, &page) { page in
             // Prometheus refuses a native histogram whose count is not that of its buckets. The two kinds of buckets
             // are counted one after the other, so a value may be in one of them alone for a moment; what a page says is
             // one count nevertheless.
-            let limit = exponential?.count ?? .max
+            let total = histogram.native.map { self.write($0, &page) }
             var count: UInt64 = 0
             for index in 0...bounds.count {
                 count += histogram.count(inBucket: index)
+                let shown = index < bounds.count ? min(count, total ?? .max) : total ?? count
                 Self.message(3, &page) { page in
-                    Self.unsigned(1, index < bounds.count ? min(count, limit) : exponential?.count ?? count, &page)
+                    Self.unsigned(1, shown, &page)
                     Self.double(2, index < bounds.count ? bounds[index] : .infinity, &page)
                     if index < exemplars.count, let exemplar = exemplars[index] {
                         Self.message(3, &page) { self.write(exemplar, &$0) }
                     }
                 }
             }
-            Self.unsigned(1, exponential?.count ?? count, &page)
+            Self.unsigned(1, total ?? count, &page)
             Self.double(2, histogram.sum, &page)
-            if let exponential { self.write(exponential, &page) }
             if self.showsCreated { Self.timestamp(15, series.createdAt, &page) }
         }
     }
 
-    private func write(_ buckets: ExponentialBuckets, _ page: inout [UInt8]) {
-        Self.signed(5, Int64(buckets.scale), &page)
-        Self.double(6, buckets.zeroThreshold, &page)
-        Self.unsigned(7, buckets.zeroCount, &page)
+    /// Writes the fields of a native histogram, and says how many values were in what it wrote.
+    private func write(_ native: NativeBuckets, _ page: inout [UInt8]) -> UInt64 {
+        var total = native.zeroCount
+        Self.signed(5, Int64(NativeBuckets.schema), &page)
+        Self.double(6, NativeBuckets.zeroThreshold, &page)
+        Self.unsigned(7, total, &page)
+        let range = native.range
         // A span without buckets says that there is a native histogram, though nothing is in it.
         Self.message(12, &page) { page in
-            Self.signed(1, Int64(buckets.offset), &page)
-            Self.unsigned(2, UInt64(buckets.counts.count), &page)
+            Self.signed(1, Int64(range?.lowerBound ?? 0), &page)
+            Self.unsigned(2, UInt64(range?.count ?? 0), &page)
         }
+        guard let range else { return total }
         // Each count is told as what it is more than the one before it.
         var last: Int64 = 0
-        for count in buckets.counts {
-            let count = Int64(clamping: count)
-            Self.signed(13, count - last, &page)
-            last = count
+        for index in range {
+            let count = native.count(at: index)
+            total += count
+            Self.signed(13, Int64(clamping: count) - last, &page)
+            last = Int64(clamping: count)
         }
+        return total
     }
 
     private func write(_ exemplar: Exemplar, _ page: inout [UInt8]) {

@@ -97,6 +97,8 @@ public struct RegistryMetricsFactory: MetricsFactory {
         do throws(MetricError) {
             return try register()
         } catch {
+            // Names that are too long to be any are remembered as one.
+            let name = name.utf8.count > MetricName.maxLength ? "" : name
             let isNew = self.refused.names.withLock { names in
                 names.count < Self.loggedLimit && names.insert(name).inserted
             }

@@ -98,7 +98,7 @@ final class StripedWords: @unchecked Sendable {
     @inline(never)
     private func probe(_ value: UInt64, at index: Int) {
         let (isAlone, _) = self.base[index].compareExchange(expected: value, desired: value, ordering: .relaxed)
-        if !isAlone { _ = self.grow() }
+        if !isAlone { self.grow() }
     }
 
     /// Adds to a number that is a `Double`.
@@ -124,7 +124,8 @@ final class StripedWords: @unchecked Sendable {
 
     /// Makes the rows, unless somebody else has, and gives the one of this processor.
     @inline(never)
-    private func grow() -> UnsafeMutablePointer<Word> {
+    @discardableResult
+    func grow() -> UnsafeMutablePointer<Atomic<UInt64>> {
         if self.stripes.load(ordering: .acquiring) == nil {
             let words = Self.makeWords(self.stride * self.stripeCount)
             let (isMine, _) = self.stripes.compareExchange(

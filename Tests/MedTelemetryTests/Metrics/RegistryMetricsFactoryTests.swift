@@ -76,6 +76,17 @@ import Testing
         }
     }
 
+    @Test func `labels, dimensions and names of a megabyte leave no more than a kilobyte each`() throws {
+        let (registry, logged) = (MetricRegistry(), Logged())
+        let factory = self.factory(registry, logged)
+        let long = String(repeating: "é", count: 500_000)
+        factory.makeCounter(label: "c", dimensions: [(long, long)]).increment(by: 1)
+        for suffix in ["a", "b"] { factory.makeCounter(label: long + suffix, dimensions: []).increment(by: 1) }
+        #expect(registry.page(.openMetrics).count < 3000)
+        let messages = logged.messages.withLock { $0 }
+        #expect(messages.count == 1 && messages.allSatisfy { $0.utf8.count < 1000 })
+    }
+
     @Test func `a destroyed metric is off the page, and makes room for another`() {
         let registry = MetricRegistry(seriesLimit: 1)
         let factory = self.factory(registry)
