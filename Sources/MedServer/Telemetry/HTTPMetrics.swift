@@ -41,7 +41,7 @@ final class HTTPMetrics: Sendable {
         guard let trace = outcome.trace, trace.isSampled else { return nil }
         return Exemplar(
             traceID: trace.traceID.description, spanID: trace.spanID.description,
-            value: Double(outcome.duration.nanoseconds) / 1e9, time: Int64(Date().timeIntervalSince1970 * 1000))
+            time: Int64(Date().timeIntervalSince1970 * 1000))
     }
 
     func ended(_ outcome: RequestOutcome) {

@@ -25,57 +25,63 @@ extension MetricRegistry {
     ///   - translations: by the names of our metrics, those that the conventions have.
     ///   - now: in milliseconds since 1970.
     public func otlpMetrics(_ translations: [String: MetricTranslation], now: Int64) -> [OTLPMetric] {
-        self.collect()
         let time = Self.nanoseconds(now)
-        return self.families.compactMap { family in
-            let description = family.description
+        return self.snapshot().compactMap { metric in
+            let description = metric.description
             let translation =
                 translations[description.name] ?? MetricTranslation(description.name, unit: Self.unit(of: description))
-            func attributes(_ labels: [MetricLabel]) -> [OTLPAttribute] {
-                labels.map { OTLPAttribute(translation.labels[$0.name] ?? $0.name, .string($0.value)) }
+            let points = metric.series.map { series in
+                Point(
+                    attributes: series.labels.map {
+                        OTLPAttribute(translation.labels[$0.name] ?? $0.name, .string($0.value))
+                    },
+                    start: Self.nanoseconds(series.startTime), time: time, value: series.value)
             }
-            let data: OTLPMetric.Data
-            switch family {
-            case .counter(let family):
-                data = .sum(
-                    family.allSeries.map { series in
-                        OTLPNumberPoint(
-                            attributes: attributes(series.labels), start: Self.nanoseconds(series.createdAt),
-                            time: time,
-                            value: series.instrument.wholeValue.map { .int(Int64(clamping: $0)) }
-                                ?? .double(series.instrument.value))
-                    }, isMonotonic: true, .cumulative)
-            case .gauge(let family):
-                data = .gauge(
-                    family.allSeries.map { series in
-                        OTLPNumberPoint(
-                            attributes: attributes(series.labels), start: 0, time: time,
-                            value: .double(series.instrument.value))
-                    })
-            case .histogram(let family):
-                data = .histogram(
-                    family.allSeries.map { series in
-                        let histogram = series.instrument
-                        let counts = (0...histogram.buckets.bounds.count).map { histogram.count(inBucket: $0) }
-                        return OTLPHistogramPoint(
-                            attributes: attributes(series.labels), start: Self.nanoseconds(series.createdAt),
-                            time: time,
-                            count: counts.reduce(0, +), sum: histogram.sum, bounds: histogram.buckets.bounds,
-                            bucketCounts: counts,
-                            exemplars: histogram.exemplarsByBucket.compactMap(\.self).map { exemplar in
-                                OTLPExemplar(
-                                    time: Self.nanoseconds(exemplar.time), value: .double(exemplar.value),
-                                    traceID: TraceID(exemplar.traceID), spanID: SpanID(exemplar.spanID))
-                            })
-                    }, .cumulative)
-            }
-            let metric = OTLPMetric(
+            guard !points.isEmpty else { return nil }
+            let data: OTLPMetric.Data =
+                switch description.kind {
+                case .counter: .sum(points.compactMap(\.number), isMonotonic: true, .cumulative)
+                case .gauge: .gauge(points.compactMap(\.number))
+                case .histogram: .histogram(points.compactMap(\.histogram), .cumulative)
+                }
+            return OTLPMetric(
                 name: translation.name, description: description.help, unit: translation.unit, data: data)
-            return metric.pointCount > 0 ? metric : nil
         }
     }
 
-    private static func nanoseconds(_ milliseconds: Int64) -> UInt64 { UInt64(clamping: milliseconds) * 1_000_000 }
+    /// One series on its way.
+    private struct Point {
+        let attributes: [OTLPAttribute]
+        let start: UInt64
+        let time: UInt64
+        let value: MetricValue
+
+        var number: OTLPNumberPoint? {
+            switch self.value {
+            case .whole(let value): self.number(.int(Int64(clamping: value)))
+            case .number(let value): self.number(.double(value))
+            case .histogram: nil
+            }
+        }
+
+        private func number(_ value: OTLPNumber) -> OTLPNumberPoint {
+            OTLPNumberPoint(attributes: self.attributes, start: self.start, time: self.time, value: value)
+        }
+
+        var histogram: OTLPHistogramPoint? {
+            guard case .histogram(let value) = self.value else { return nil }
+            return OTLPHistogramPoint(
+                attributes: self.attributes, start: self.start, time: self.time, count: value.count,
+                sum: value.isMonotonic ? value.sum : nil, bounds: value.bounds, bucketCounts: value.counts,
+                exemplars: value.exemplars.map { exemplar in
+                    OTLPExemplar(
+                        time: MetricRegistry.nanoseconds(exemplar.time), value: .double(exemplar.value),
+                        traceID: TraceID(exemplar.traceID), spanID: SpanID(exemplar.spanID))
+                })
+        }
+    }
+
+    fileprivate static func nanoseconds(_ milliseconds: Int64) -> UInt64 { UInt64(clamping: milliseconds) * 1_000_000 }
 
     private static func unit(of description: MetricDescription) -> String {
         switch description.unit {
