@@ -141,16 +141,17 @@ public final class MetricRegistry: Sendable {
     }
 
     private func refused(_ description: MetricDescription) -> @Sendable () -> Void {
-        { [refusals] in refusals.with(description.sampleName).increment() }
+        let name = description.sampleName
+        return { [refusals] in refusals.with(name).increment() }
     }
 
     private func family<Instrument>(
         _ description: MetricDescription, _ make: @escaping @Sendable () -> Instrument
     ) -> MetricFamily<Instrument> {
-        let overflows = self.overflows
+        let name = description.sampleName
         return MetricFamily(
             description, limit: self.seriesLimit, now: self.now,
-            overflowed: { overflows.with(description.sampleName).increment() }, make: make)
+            overflowed: { [overflows] in overflows.with(name).increment() }, make: make)
     }
 
     private func register(

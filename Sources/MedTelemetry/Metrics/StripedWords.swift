@@ -34,7 +34,7 @@ final class StripedWords: @unchecked Sendable {
     init(width: Int) {
         self.baseCount = Self.rounded(width, to: Self.line)
         self.stride = Self.rounded(width, to: Self.padding)
-        self.base = Self.makeWords(self.baseCount)
+        self.base = Self.makeWords(self.baseCount, alignment: Self.line)
     }
 
     deinit {
@@ -46,8 +46,8 @@ final class StripedWords: @unchecked Sendable {
 
     private static func rounded(_ count: Int, to step: Int) -> Int { (count + step - 1) / step * step }
 
-    private static func makeWords(_ count: Int) -> UnsafeMutablePointer<Word> {
-        let raw = UnsafeMutableRawPointer.allocate(byteCount: count * 8, alignment: self.padding * 8)
+    private static func makeWords(_ count: Int, alignment: Int) -> UnsafeMutablePointer<Word> {
+        let raw = UnsafeMutableRawPointer.allocate(byteCount: count * 8, alignment: alignment * 8)
         // Fresh memory, of which nobody knows yet.
         let words = raw.bindMemory(to: Word.self, capacity: count)
         for index in 0..<count { (words + index).initialize(to: Word(0)) }
@@ -127,7 +127,7 @@ final class StripedWords: @unchecked Sendable {
     @discardableResult
     func grow() -> UnsafeMutablePointer<Atomic<UInt64>> {
         if self.stripes.load(ordering: .acquiring) == nil {
-            let words = Self.makeWords(self.stride * self.stripeCount)
+            let words = Self.makeWords(self.stride * self.stripeCount, alignment: Self.padding)
             let (isMine, _) = self.stripes.compareExchange(
                 expected: nil, desired: UnsafeMutableRawPointer(words), ordering: .acquiringAndReleasing)
             if !isMine { Self.free(words, self.stride * self.stripeCount) }

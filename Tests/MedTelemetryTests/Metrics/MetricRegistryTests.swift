@@ -164,6 +164,8 @@ import Testing
         ),
         (["application/vnd.google.protobuf;proto=other;encoding=delimited,text/plain;q=0.1"], .text),
         (["text/plain;q=nonsense, application/openmetrics-text;q=0.1"], .openMetrics), ([";;;,,,="], .text),
+        (["text/plain;q=0.5, application/openmetrics-text;q=0.5"], .text),
+        (["application/openmetrics-text;q=0.5", "text/plain;q=0.5"], .openMetrics),
     ])
     func `the form is what Accept likes best`(accept: [String], kind: MetricFormat.Kind) {
         #expect(MetricFormat.negotiate(accept: accept).kind == kind)
@@ -326,12 +328,11 @@ import Testing
     }
 
     @Test func `native buckets are those of the specification`() {
-        // The upper bound of bucket i is 2^(i/8), inclusive.
-        for index in -200...200 {
-            let bound = exp2(Double(index) / 8)
-            #expect(abs(NativeBuckets.index(of: bound) - index) <= (index % 8 == 0 ? 0 : 1))
-            #expect(NativeBuckets.index(of: bound * 1.0001) == index + 1)
-            #expect(NativeBuckets.index(of: bound * 0.9999) == index)
+        // The upper bound of bucket i is 2^(i/8), inclusive; `exp2` gives it to a unit in the last place.
+        for index in -240...320 {
+            let bound = exp2(Double(index & 7) / 8) * exp2(Double(index >> 3))
+            #expect(NativeBuckets.index(of: index & 7 == 0 ? bound : bound.nextDown.nextDown) == index)
+            #expect(NativeBuckets.index(of: bound.nextUp.nextUp) == index + 1)
         }
         let native = NativeBuckets()
         #expect(native.snapshot == ExponentialBuckets())

@@ -1,6 +1,8 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import Dispatch
+import Synchronization
 import Testing
 
 @testable import MedTelemetry
@@ -175,5 +177,36 @@ import Testing
         let metrics = try #require(try self.families(registry).first).messages(4)
         #expect(metrics.count == 10_000)
         #expect(metrics.compactMap { $0.messages(2).first?.double(1) }.reduce(0, +) == 49_995_000)
+    }
+
+    @Test func `while eight threads observe, each page has one count in both kinds of buckets`() throws {
+        let registry = MetricRegistry()
+        let histogram = try registry.histogram(
+            "h", help: "h", buckets: HistogramBuckets(bounds: [1, 10, 100], hasNative: true)
+        ).with()
+        let isDone = Atomic(false)
+        let group = DispatchGroup()
+        for _ in 0..<8 {
+            DispatchQueue.global().async(group: group) {
+                for number in 0..<20_000 { histogram.observe(Double(number & 255)) }
+            }
+        }
+        group.notify(queue: .global()) { isDone.store(true, ordering: .releasing) }
+        var last: [UInt64] = [0, 0, 0, 0]
+        while true {
+            let isLast = isDone.load(ordering: .acquiring)
+            let message = try #require(try self.families(registry).first?.messages(4).first?.messages(7).first)
+            let counts = message.messages(3).compactMap { $0.number(1) }
+            var (native, count): (Int64, Int64) = (Int64(message.number(7) ?? 0), 0)
+            for delta in message.signed(13) {
+                count += delta
+                native += count
+            }
+            #expect(message.number(1) == UInt64(native) && counts.last == UInt64(native) && counts == counts.sorted())
+            #expect(zip(last, counts).allSatisfy { $0 <= $1 })
+            last = counts
+            if isLast { break }
+        }
+        #expect(last.last == 160_000)
     }
 }
