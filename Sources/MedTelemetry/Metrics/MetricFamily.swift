@@ -6,7 +6,7 @@ import Synchronization
 /// A metric with all its series.
 ///
 /// ```swift
-/// let requests = try registry.counter("http_requests", help: "Requests that were answered.", labels: ["method", "status"])
+/// let requests = try registry.counter("http_requests", help: "Requests answered.", labels: ["method", "status"])
 /// requests.with("GET", "200").increment()
 /// ```
 ///
