@@ -33,7 +33,8 @@ final class HTTPMetrics: Sendable {
             labels: labels)
         self.durations = try registry.histogram(
             "http_request_duration_seconds",
-            help: "How long requests took, from their head to the end of their answer.", labels: labels)
+            help: "How long requests took, from their head to the end of their answer.", labels: labels,
+            buckets: .seconds.withNative)
     }
 
     /// A trace that is recorded, to look a slow request up in.
