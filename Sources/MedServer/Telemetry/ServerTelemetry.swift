@@ -56,9 +56,12 @@ public final class ServerTelemetry: Sendable {
 
     /// Registers everything.
     ///
-    /// - Throws: ``MedTelemetry/MetricError`` if the registry has something else under one of the names.
-    ///
-    /// - Parameter tracer: who traces requests and statements; nobody if nil.
+    /// - Parameters:
+    ///   - registry: where.
+    ///   - version: of the program.
+    ///   - environment: where it runs.
+    ///   - tracer: who traces requests and statements; nobody if nil.
+    /// - Throws: `MetricError` if the registry has something else under one of the names.
     public init(
         _ registry: MetricRegistry, version: String, environment: String, tracer: RecordingTracer? = nil
     ) throws(MetricError) {

@@ -12,9 +12,9 @@ public struct ShutdownRecord: Sendable, Equatable, CustomStringConvertible {
 
     /// Which process it was: every start has another.
     public var instance: String
-    /// What began it: a ``MedRuntime/ShutdownTrigger``.
+    /// What began it: a `ShutdownTrigger`.
     public var trigger: String
-    /// How it ended: a ``MedRuntime/ShutdownReceipt/Outcome``, or `killed`.
+    /// How it ended: a `ShutdownReceipt.Outcome`, or `killed`.
     public var outcome: String
     /// The code that the process exited with; 137 for one that was killed.
     public var exitCode: Int
