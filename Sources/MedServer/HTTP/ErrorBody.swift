@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import MedTelemetry
 import NIOCore
 
 /// The body of an answer that says that something failed, and nothing more.
@@ -12,8 +13,5 @@ enum ErrorBody {
 
 /// What links an answer to the log record that has the reason.
 enum ErrorID {
-    static func make() -> String {
-        let hex = String(UInt64.random(in: 0...(.max)), radix: 16)
-        return String(repeating: "0", count: 16 - hex.count) + hex
-    }
+    static func make() -> String { HexText.text(.random(in: 0...(.max))) }
 }

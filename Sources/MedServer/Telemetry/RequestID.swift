@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import MedTelemetry
 import NIOHTTP1
 import Synchronization
 
@@ -19,12 +20,12 @@ struct RequestIDSource: Sendable {
     }
 
     /// Tells this process from every other one.
-    private let process: UInt64
+    private let process: String
     private let start: UInt64
     private let counter = Counter()
 
     init(process: UInt64 = .random(in: 0...(.max)), start: UInt64 = .random(in: 0...(.max))) {
-        self.process = process
+        self.process = HexText.text(process)
         self.start = start
     }
 
@@ -37,12 +38,7 @@ struct RequestIDSource: Sendable {
     /// A new name.
     func make() -> String {
         let number = self.counter.next.add(1, ordering: .relaxed).newValue
-        return String(unsafeUninitializedCapacity: 32) { digits in
-            // The capacity that was asked for is 32, and each call writes 16.
-            Self.write(self.process, to: digits, at: 0)
-            Self.write(Self.mixed(self.start &+ number), to: digits, at: 16)
-            return 32
-        }
+        return self.process + HexText.text(Self.mixed(self.start &+ number))
     }
 
     /// Letters, digits and the marks that names are made with; nothing that a header, a log or a shell could take for something else.
@@ -64,13 +60,5 @@ struct RequestIDSource: Sendable {
         mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
         mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
         return mixed ^ (mixed >> 31)
-    }
-
-    private static func write(_ number: UInt64, to digits: UnsafeMutableBufferPointer<UInt8>, at offset: Int) {
-        // The storage of the string that is being made; both callers leave room for 16 digits.
-        for index in 0..<16 {
-            let digit = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * index)) & 0xF
-            digits[offset + index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
-        }
     }
 }

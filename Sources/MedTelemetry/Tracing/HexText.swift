@@ -1,8 +1,8 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
-/// Hexadecimal digits, as identifiers of traces are written.
-enum HexText {
+/// Hexadecimal digits, as identifiers are written.
+package enum HexText {
     private static let digits = Array("0123456789abcdef".utf8)
 
     /// The bytes in lower case, two digits each.
@@ -16,7 +16,7 @@ enum HexText {
     }
 
     /// Sixteen digits in lower case.
-    static func text(_ word: UInt64) -> String {
+    package static func text(_ word: UInt64) -> String {
         // All sixteen bytes are written, and all are ASCII.
         String(unsafeUninitializedCapacity: 16) { buffer in
             for index in 0..<16 { buffer[index] = self.digits[Int(word >> UInt64(60 - index * 4) & 15)] }

@@ -64,7 +64,8 @@ struct Serve: AsyncParsableCommand {
         }
         // Before standard error is no longer the operator's: a URL that cannot be used is said there.
         let database = try settings.makeDatabase(telemetry: telemetry, logger: logger)
-        let instance = Self.makeInstanceID()
+        // Tells this start from every other, on this machine and elsewhere.
+        let instance = HexText.text(.random(in: 0...(.max))) + HexText.text(.random(in: 0...(.max)))
         let note = ExitNote(folder: settings.stateDirectory, instance: instance, logger: logger)
         let lifecycle = Lifecycle(
             configuration: settings.shutdown,
@@ -147,14 +148,6 @@ struct Serve: AsyncParsableCommand {
         } catch {
             throw Complaint.exit(error.description, code: MedRuntime.ExitCode.configuration)
         }
-    }
-
-    /// Tells this start from every other, on this machine and elsewhere.
-    private static func makeInstanceID() -> String {
-        (0..<2).map { _ in
-            let hex = String(UInt64.random(in: 0...(.max)), radix: 16)
-            return String(repeating: "0", count: 16 - hex.count) + hex
-        }.joined()
     }
 
     private static func reason(_ error: any Error) -> String {
