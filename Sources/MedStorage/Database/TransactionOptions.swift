@@ -41,13 +41,16 @@ public struct TransactionOptions: Sendable, Equatable {
 
     /// Runs `attempt`, and again, after a pause that grows and differs, for as long as it fails in a way that may pass.
     public func run<Result>(_ attempt: () async throws -> Result) async throws -> Result {
-        var pause = Duration.milliseconds(5)
+        var slots = 1.0
         for _ in 1..<Self.attempts where self.isRepeatable {
+            let start = ContinuousClock.now
             do {
                 return try await attempt()
             } catch let error as DatabaseError where error.isRepeatable {
-                try await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
-                pause = min(pause * 2, .milliseconds(200))
+                // Those who collide part only by pauses that are long beside the transaction, which takes longer on a busy machine.
+                let slot = max(ContinuousClock.now - start, .milliseconds(5))
+                try await Task.sleep(for: min(slot * slots * Double.random(in: 0.5...1.5), .seconds(2)))
+                slots = min(slots * 2, 32)
             }
         }
         return try await attempt()

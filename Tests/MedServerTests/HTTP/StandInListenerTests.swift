@@ -53,7 +53,7 @@ import Testing
 
     /// Runs a stand-in that answers `/live` and nothing else, and ends it.
     private func withStandIn(
-        patience: Duration = .seconds(60),
+        patience: Duration = .seconds(600),
         _ body: (_ standIn: StandInListener, _ socket: ListeningSocket) async throws -> Void
     ) async throws {
         let socket = try ListeningSocket()
@@ -110,7 +110,7 @@ import Testing
     }
 
     @Test func `a client that is slow or silent delays no other`() async throws {
-        // With the patience of a minute, whoever is served one after the other gets nothing.
+        // With the patience of ten minutes, whoever is served one after the other gets nothing.
         try await self.withStandIn { standIn, socket in
             standIn.activate()
             let silent = try await RawClient.connect(port: socket.port)
