@@ -126,12 +126,10 @@ final class PostgresConnection: PooledConnection {
     ///
     /// - Parameter limit: how long the server may be silent.
     func run(_ statement: Statement, limit: Duration? = nil) async throws(DatabaseError) -> ServerResult {
-        let wasKnown = self.prepared.withLock { $0.contains(statement.sql) }
         do throws(DatabaseError) {
             return try await self.runOnce(statement, limit: limit)
         } catch {
-            guard wasKnown, Self.mayBeOutdated(error) else { throw error }
-            try await self.forget(statement.sql, after: error)
+            guard Self.mayBeOutdated(error), try await self.forget(statement.sql, after: error) else { throw error }
             // In a transaction it is too late: that has failed. Unless nothing was sent.
             guard self.transactionStatus == PQTRANS_IDLE || error.sqlState == nil else { throw error }
             return try await self.runOnce(statement, limit: limit)
@@ -145,14 +143,15 @@ final class PostgresConnection: PooledConnection {
         return state == SQLState.featureNotSupported || state == SQLState.invalidStatementName || state.hasPrefix("42")
     }
 
-    /// Has the statement prepared anew the next time.
-    private func forget(_ sql: String, after error: DatabaseError) async throws(DatabaseError) {
-        guard let outdated = self.prepared.withLock({ $0.remove(sql) }),
-            error.sqlState != SQLState.invalidStatementName,
-            // A transaction that has failed takes no command; the name is lost, not more.
-            self.transactionStatus != PQTRANS_INERROR
-        else { return }
+    /// Has the statement prepared anew the next time; false if it is not prepared.
+    private func forget(_ sql: String, after error: DatabaseError) async throws(DatabaseError) -> Bool {
+        guard let outdated = self.prepared.withLock({ $0.remove(sql) }) else { return false }
+        // The server has forgotten it, or is in a transaction that has failed and takes no command: then the name is lost, not more.
+        guard error.sqlState != SQLState.invalidStatementName, self.transactionStatus != PQTRANS_INERROR else {
+            return true
+        }
         try await self.command("DEALLOCATE \(outdated.name)")
+        return true
     }
 
     /// Runs a statement and gives its rows.
@@ -211,7 +210,7 @@ final class PostgresConnection: PooledConnection {
             return try await self.runAllOnce(statements, limit: limit ?? self.statementLimit)
         } catch {
             guard Self.mayBeOutdated(error) else { throw error }
-            for sql in Set(statements.map(\.sql)) { try await self.forget(sql, after: error) }
+            for sql in Set(statements.map(\.sql)) { _ = try await self.forget(sql, after: error) }
             throw error
         }
     }

@@ -66,8 +66,6 @@ struct PreparedStatements {
         return victim
     }
 
-    func contains(_ sql: String) -> Bool { self.entries[sql] != nil }
-
     mutating func remove(_ sql: String) -> Prepared? {
         self.last = nil
         return self.entries.removeValue(forKey: sql)?.prepared
