@@ -44,7 +44,7 @@ final class Exporting: Sendable {
             spool: OTLPSpool(folder: spoolFolder)
         ) {
             let telemetry = source.telemetry.withLock { $0 }
-            return telemetry?.otlpMetrics(now: Int64(Date().timeIntervalSince1970 * 1000)) ?? []
+            return telemetry?.otlpMetrics() ?? []
         }
         self.source = source
         self.exporter = exporter

@@ -81,11 +81,12 @@ public final class Probes: Sendable {
 
     /// What the probes say, for metrics.
     public var state: (isAlive: Bool, isReady: Bool, health: HealthStatus) {
-        let snapshot = self.engine.snapshot
-        return (
-            self.stalls?.isStalled != true, self.isServing && snapshot.isReady,
-            self.lifecycle.phase.isShuttingDown ? .unhealthy : snapshot.status
-        )
+        let summary = self.summary(of: self.engine.snapshot)
+        return (self.stalls?.isStalled != true, summary.ready, summary.health)
+    }
+
+    private func summary(of snapshot: HealthSnapshot) -> (ready: Bool, health: HealthStatus) {
+        (self.isServing && snapshot.isReady, self.lifecycle.phase.isShuttingDown ? .unhealthy : snapshot.status)
     }
 
     /// The answer to any probe, in the form that the request asks for.
@@ -268,14 +269,9 @@ public final class Probes: Sendable {
         _ = self.engine.snapshot
         let (before, now, phase) = self.logged.withLock { logged in
             // Looked at inside the lock, so that of two calls at once the later one logs the later state.
-            let snapshot = self.engine.lastSnapshot
-            let phase = self.lifecycle.phase
-            let now = (
-                ready: self.isServing && snapshot.isReady,
-                health: phase.isShuttingDown ? .unhealthy : snapshot.status
-            )
+            let now = self.summary(of: self.engine.lastSnapshot)
             defer { logged = now }
-            return (logged, now, phase)
+            return (logged, now, self.lifecycle.phase)
         }
         if before?.ready != now.ready, before != nil || now.ready {
             self.logger.notice("Readiness changed", metadata: ["health.ready": "\(now.ready)", "phase": "\(phase)"])

@@ -22,9 +22,11 @@ final class HTTPMetrics: Sendable {
     private let requests: MetricFamily<Counter>
     private let durations: MetricFamily<Histogram>
     /// Those that were asked for already: finding one by a number and two short texts is faster than by its labels.
+    private let now: @Sendable () -> Int64
     private let series = Mutex<[Key: Series]>([:])
 
     init(_ registry: MetricRegistry) throws(MetricError) {
+        self.now = registry.now
         let labels = ["method", "route", "status"]
         self.requests = try registry.counter(
             "http_requests",
@@ -38,11 +40,11 @@ final class HTTPMetrics: Sendable {
     }
 
     /// A trace that is recorded, to look a slow request up in.
-    private static func exemplar(_ outcome: RequestOutcome) -> Exemplar? {
+    private func exemplar(_ outcome: RequestOutcome) -> Exemplar? {
         guard let trace = outcome.trace, trace.isSampled else { return nil }
         return Exemplar(
             traceID: trace.traceID.description, spanID: trace.spanID.description,
-            time: Int64(Date().timeIntervalSince1970 * 1000))
+            time: self.now())
     }
 
     func ended(_ outcome: RequestOutcome) {
@@ -57,6 +59,6 @@ final class HTTPMetrics: Sendable {
             return new
         }
         series.count.increment()
-        series.duration.observe(nanoseconds: outcome.duration.nanoseconds, exemplar: Self.exemplar(outcome))
+        series.duration.observe(nanoseconds: outcome.duration.nanoseconds, exemplar: self.exemplar(outcome))
     }
 }

@@ -21,7 +21,7 @@ public final class ServerTelemetry: Sendable {
     public var poolObserver: any PoolObserver { self.database }
 
     /// All metrics for a collector, by the names that OpenTelemetry has for them.
-    public func otlpMetrics(now: Int64) -> [OTLPMetric] { self.registry.otlpMetrics(Self.translations, now: now) }
+    public func otlpMetrics() -> [OTLPMetric] { self.registry.otlpMetrics(Self.translations) }
 
     /// OpenTelemetry, "Semantic conventions for HTTP metrics" and "for database client metrics".
     private static let translations = [

@@ -86,7 +86,7 @@ final class ShutdownBook: Service {
         let counts = try? await self.records.lastDay()
         let version = try? await self.database.migrationStatus().version
         self.state.withLock { state in
-            if let counts { state.counts = counts }
+            if let counts { state.counts = ShutdownRecords.Count.merge(counts, after: state.counts) }
             if let version { state.schemaVersion = version }
         }
     }

@@ -10,6 +10,14 @@ struct ShutdownRecords: Sendable {
         var trigger: String
         var outcome: String
         var count: Int
+
+        /// The counts of now; those ways that were known and that nothing goes any more have 0, so that their series end at it.
+        static func merge(_ counts: [Count], after earlier: [Count]) -> [Count] {
+            let gone = earlier.filter { old in
+                !counts.contains { ($0.trigger, $0.outcome) == (old.trigger, old.outcome) }
+            }
+            return counts + gone.map { Count(trigger: $0.trigger, outcome: $0.outcome, count: 0) }
+        }
     }
 
     /// How long a row is kept, in days.

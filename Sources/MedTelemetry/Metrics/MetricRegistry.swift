@@ -41,7 +41,8 @@ public final class MetricRegistry: Sendable {
     private let seriesLimit: Int
     private let metricLimit: Int
     private let showsCreated: Bool
-    private let now: @Sendable () -> Int64
+    /// The time, in milliseconds since 1970.
+    package let now: @Sendable () -> Int64
     private let state = Mutex(State())
     private let overflows: CounterFamily
     private let refusals: CounterFamily

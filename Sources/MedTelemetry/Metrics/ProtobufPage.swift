@@ -143,34 +143,18 @@ struct ProtobufPage {
 
     // MARK: - Fields
 
-    private enum WireType: UInt64 {
-        case varint = 0
-        case fixed64 = 1
-        case bytes = 2
-    }
-
-    private static func key(_ field: UInt64, _ type: WireType, _ page: inout [UInt8]) {
-        self.varint(field << 3 | type.rawValue, &page)
-    }
-
-    @inline(__always)
-    private static func varint(_ number: UInt64, _ page: inout [UInt8]) {
-        var rest = number
-        while rest >= 0x80 {
-            page.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        page.append(UInt8(truncatingIfNeeded: rest))
+    private static func key(_ field: UInt64, _ type: ProtobufWriter.WireType, _ page: inout [UInt8]) {
+        page.append(varint: field << 3 | type.rawValue)
     }
 
     private static func unsigned(_ field: UInt64, _ number: UInt64, _ page: inout [UInt8]) {
         self.key(field, .varint, &page)
-        self.varint(number, &page)
+        page.append(varint: number)
     }
 
     /// A `sint32` or `sint64`.
     private static func signed(_ field: UInt64, _ number: Int64, _ page: inout [UInt8]) {
-        self.unsigned(field, UInt64(bitPattern: number << 1 ^ number >> 63), &page)
+        self.unsigned(field, number.zigzag, &page)
     }
 
     private static func double(_ field: UInt64, _ number: Double, _ page: inout [UInt8]) {
@@ -183,7 +167,7 @@ struct ProtobufPage {
 
     private static func text(_ field: UInt64, _ text: String, _ page: inout [UInt8]) {
         self.key(field, .bytes, &page)
-        self.varint(UInt64(text.utf8.count), &page)
+        page.append(varint: UInt64(text.utf8.count))
         page.append(contentsOf: text.utf8)
     }
 

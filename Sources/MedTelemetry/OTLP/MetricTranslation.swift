@@ -21,11 +21,9 @@ public struct MetricTranslation: Sendable {
 extension MetricRegistry {
     /// All metrics as they are now, for a collector.
     ///
-    /// - Parameters:
-    ///   - translations: by the names of our metrics, those that the conventions have.
-    ///   - now: in milliseconds since 1970.
-    public func otlpMetrics(_ translations: [String: MetricTranslation], now: Int64) -> [OTLPMetric] {
-        let time = Self.nanoseconds(now)
+    /// - Parameter translations: by the names of our metrics, those that the conventions have.
+    public func otlpMetrics(_ translations: [String: MetricTranslation] = [:]) -> [OTLPMetric] {
+        let time = Self.nanoseconds(self.now())
         return self.snapshot().compactMap { metric in
             let description = metric.description
             let translation =

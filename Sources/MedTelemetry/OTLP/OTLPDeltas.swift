@@ -12,6 +12,17 @@ struct OTLPDeltas: Sendable {
         var numbers: [Series: OTLPNumberPoint] = [:]
         var histograms: [Series: OTLPHistogramPoint] = [:]
         var exponentials: [Series: OTLPExponentialHistogramPoint] = [:]
+
+        /// Takes the points of a metric for the next time, and makes of each what it is more than the last one.
+        mutating func take<Point: DeltaPoint>(
+            _ points: [Point], of metric: String, after last: Last, _ kind: WritableKeyPath<Last, [Series: Point]>
+        ) -> [Point] {
+            points.map { point in
+                let series = Series(metric: metric, attributes: point.attributes)
+                self[keyPath: kind][series] = point
+                return point.since(last[keyPath: kind][series])
+            }
+        }
     }
 
     private let preference: OTLPTemporalityPreference
@@ -29,26 +40,13 @@ struct OTLPDeltas: Sendable {
             // What can go down is always reported as a whole.
             case .sum(let points, isMonotonic: true, .cumulative)
             where !(metric.isObserved && self.preference == .lowMemory):
-                metric.data = .sum(
-                    points.map { point in
-                        let series = Series(metric: metric.name, attributes: point.attributes)
-                        next.numbers[series] = point
-                        return point.since(self.last.numbers[series])
-                    }, isMonotonic: true, .delta)
+                let deltas = next.take(points, of: metric.name, after: self.last, \.numbers)
+                metric.data = .sum(deltas, isMonotonic: true, .delta)
             case .histogram(let points, .cumulative):
-                metric.data = .histogram(
-                    points.map { point in
-                        let series = Series(metric: metric.name, attributes: point.attributes)
-                        next.histograms[series] = point
-                        return point.since(self.last.histograms[series])
-                    }, .delta)
+                metric.data = .histogram(next.take(points, of: metric.name, after: self.last, \.histograms), .delta)
             case .exponentialHistogram(let points, .cumulative):
-                metric.data = .exponentialHistogram(
-                    points.map { point in
-                        let series = Series(metric: metric.name, attributes: point.attributes)
-                        next.exponentials[series] = point
-                        return point.since(self.last.exponentials[series])
-                    }, .delta)
+                let deltas = next.take(points, of: metric.name, after: self.last, \.exponentials)
+                metric.data = .exponentialHistogram(deltas, .delta)
             default: break
             }
             return metric
@@ -56,6 +54,14 @@ struct OTLPDeltas: Sendable {
         self.last = next
         return converted
     }
+}
+
+/// A point that can be told as what was counted since an earlier one.
+private protocol DeltaPoint {
+    var attributes: [OTLPAttribute] { get }
+
+    /// What was counted since then; all of it if the series is new, or began anew.
+    func since(_ last: Self?) -> Self
 }
 
 /// Counts minus earlier counts; `nil` if one is smaller than before: the series began anew.
@@ -74,8 +80,7 @@ extension [OTLPExemplar] {
     fileprivate func since(_ time: UInt64) -> [OTLPExemplar] { self.filter { $0.time > time } }
 }
 
-extension OTLPNumberPoint {
-    /// What was counted since then; all of it if the series is new, or began anew.
+extension OTLPNumberPoint: DeltaPoint {
     fileprivate func since(_ last: OTLPNumberPoint?) -> OTLPNumberPoint {
         guard let last, last.start == self.start else { return self }
         var point = self
@@ -90,8 +95,7 @@ extension OTLPNumberPoint {
     }
 }
 
-extension OTLPHistogramPoint {
-    /// What was counted since then; all of it if the series is new, or began anew.
+extension OTLPHistogramPoint: DeltaPoint {
     fileprivate func since(_ last: OTLPHistogramPoint?) -> OTLPHistogramPoint {
         guard let last, last.start == self.start, last.bounds == self.bounds, self.count >= last.count,
             let counts = difference(self.bucketCounts, last.bucketCounts)
@@ -109,8 +113,7 @@ extension OTLPHistogramPoint {
     }
 }
 
-extension OTLPExponentialHistogramPoint {
-    /// What was counted since then; all of it if the series is new, or began anew.
+extension OTLPExponentialHistogramPoint: DeltaPoint {
     fileprivate func since(_ last: OTLPExponentialHistogramPoint?) -> OTLPExponentialHistogramPoint {
         guard let last, last.start == self.start, self.scale <= last.scale, self.zeroThreshold == last.zeroThreshold,
             self.count >= last.count, self.zeroCount >= last.zeroCount,

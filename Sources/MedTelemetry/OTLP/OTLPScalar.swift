@@ -39,18 +39,17 @@ enum OTLPScalar {
 
     func write(_ field: Int, to writer: inout ProtobufWriter) {
         switch self {
-        case .text(let text): writer.text(field, text, keepsDefault: true)
-        case .bytes(let bytes), .identifier(let bytes): writer.bytes(field, bytes, keepsDefault: true)
-        case .bool(let value): writer.unsigned(field, value ? 1 : 0, keepsDefault: true)
-        case .double(let number): writer.double(field, number, keepsDefault: true)
-        case .enumeration(let number): writer.unsigned(field, UInt64(bitPattern: Int64(number)), keepsDefault: true)
-        case .int64(let number): writer.unsigned(field, UInt64(bitPattern: number), keepsDefault: true)
-        case .uint32(let number): writer.unsigned(field, UInt64(number), keepsDefault: true)
-        case .sint32(let number): writer.zigzag(field, Int64(number), keepsDefault: true)
-        // The only ones of this type are flags, which no message has to have.
+        case .text(let text): writer.text(field, text)
+        case .bytes(let bytes), .identifier(let bytes): writer.bytes(field, bytes)
+        case .bool(let value): writer.unsigned(field, value ? 1 : 0)
+        case .double(let number): writer.double(field, number)
+        case .enumeration(let number): writer.unsigned(field, UInt64(bitPattern: Int64(number)))
+        case .int64(let number): writer.unsigned(field, UInt64(bitPattern: number))
+        case .uint32(let number): writer.unsigned(field, UInt64(number))
+        case .sint32(let number): writer.zigzag(field, Int64(number))
         case .fixed32(let number): writer.fixed32(field, number)
-        case .fixed64(let number): writer.fixed64(field, number, keepsDefault: true)
-        case .sfixed64(let number): writer.fixed64(field, UInt64(bitPattern: number), keepsDefault: true)
+        case .fixed64(let number): writer.fixed64(field, number)
+        case .sfixed64(let number): writer.fixed64(field, UInt64(bitPattern: number))
         case .packedFixed64(let numbers): writer.bytes(field, numbers.flatMap(Self.littleEndian))
         case .packedDouble(let numbers): writer.bytes(field, numbers.flatMap { Self.littleEndian($0.bitPattern) })
         case .packedUInt64(let numbers):

@@ -32,21 +32,12 @@ package final class RecordingCollector: Sendable {
         let recorded = Watched<[Delivery]>([])
         self.recorded = recorded
         self.listener = try ThreadedListener { descriptor in
-            var bytes: [UInt8] = []
-            while case let more = receive(from: descriptor), !more.isEmpty {
-                bytes += more
-                let scanned = MessageScanner(bytes)
-                bytes.removeFirst(scanned.length)
-                for request in scanned.messages {
-                    let parts = request.startLine.split(separator: " ")
-                    let delivery = Delivery(
-                        path: parts.count > 1 ? String(parts[1]) : "",
-                        body: String(decoding: request.body, as: UTF8.self))
-                    recorded.update { $0.append(delivery) }
-                    let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-                    guard send(Array(answer.utf8), to: descriptor) else { return }
-                }
-                if scanned.rest == .unclear { return }
+            answerRequests(on: descriptor) { request in
+                let parts = request.startLine.split(separator: " ")
+                let delivery = Delivery(
+                    path: parts.count > 1 ? String(parts[1]) : "", body: String(decoding: request.body, as: UTF8.self))
+                recorded.update { $0.append(delivery) }
+                return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
             }
         }
     }

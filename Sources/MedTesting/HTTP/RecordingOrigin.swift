@@ -13,24 +13,7 @@ package final class RecordingOrigin: Sendable {
     /// Serves on a free port.
     package init() throws {
         self.listener = try ThreadedListener { descriptor in
-            var bytes: [UInt8] = []
-            while true {
-                let more = receive(from: descriptor)
-                if more.isEmpty { return }
-                bytes += more
-                let scanned = MessageScanner(bytes)
-                bytes.removeFirst(scanned.length)
-                for request in scanned.messages {
-                    let answer = "HTTP/1.1 200 OK\r\nX-Origin: \(request)\r\nContent-Length: 0\r\n\r\n"
-                    guard send(Array(answer.utf8), to: descriptor) else { return }
-                }
-                if scanned.rest == .unclear {
-                    let answer =
-                        "HTTP/1.1 400 Unclear\r\nX-Origin: yes\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-                    _ = send(Array(answer.utf8), to: descriptor)
-                    return
-                }
-            }
+            answerRequests(on: descriptor) { "HTTP/1.1 200 OK\r\nX-Origin: \($0)\r\nContent-Length: 0\r\n\r\n" }
         }
     }
 

@@ -60,6 +60,24 @@ final class ThreadedListener: Sendable {
     }
 }
 
+/// Answers each request of a connection with the text that `answer` gives; one whose framing is unclear with 400, and then it ends.
+func answerRequests(on descriptor: Int32, _ answer: (MessageScanner.Message) -> String) {
+    var bytes: [UInt8] = []
+    while case let more = receive(from: descriptor), !more.isEmpty {
+        bytes += more
+        let scanned = MessageScanner(bytes)
+        bytes.removeFirst(scanned.length)
+        for request in scanned.messages {
+            guard send(Array(answer(request).utf8), to: descriptor) else { return }
+        }
+        if scanned.rest == .unclear {
+            let refusal = "HTTP/1.1 400 Unclear\r\nX-Origin: yes\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            _ = send(Array(refusal.utf8), to: descriptor)
+            return
+        }
+    }
+}
+
 /// Receives some bytes; empty when nothing more will come.
 func receive(from descriptor: Int32) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 65536)
