@@ -6,7 +6,7 @@ SWIFT_FILES := Package.swift Sources Tests Examples $(wildcard Benchmarks)
 EXAMPLES := hummingbird-server service-group
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test build examples bench-health bench-http bench-lifecycle bench-postgres api-docs docs format lint check check-model soak clean
+.PHONY: help serve test build examples bench-health bench-http bench-lifecycle bench-postgres bench-telemetry api-docs docs format lint check check-model soak clean
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ bench-lifecycle: ## Measure what crash guard and accounting cost, and how fast a
 bench-postgres: ## Measure the database drivers against pgbench, psql, asyncpg and GRDB
 	@scripts/setup.sh bench
 	Benchmarks/postgres/run.sh
+
+bench-telemetry: ## Measure what metrics, log lines and traces cost, against prometheus-client, ecs-logging and swift-log
+	@scripts/setup.sh bench
+	Benchmarks/telemetry/run.sh
 
 api-docs: ## Make the pages for users of the libraries, and fail if one of their links leads nowhere
 	@scripts/api-docs.sh

@@ -147,6 +147,7 @@ let package = Package(
             name: "MedTelemetryTests",
             dependencies: [
                 "MedTelemetry",
+                "MedTesting",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),

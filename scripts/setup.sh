@@ -24,7 +24,7 @@ postgresql|bench test|glob /usr/lib/postgresql/*/bin/initdb|servers that the tes
 pgbouncer|test|file /usr/sbin/pgbouncer|a pooler in front of PostgreSQL in the tests
 sqlite3|test|command sqlite3|another process that locks and inspects databases in the tests
 spin|test|command spin|tries the model of the shutdown in every order of events
-gcc|test|command gcc|compiles what spin makes of the model
+gcc|bench test|command gcc|compiles what spin makes of the model, and what counts allocations
 podman|test|command podman|runs the server as process 1 of a container in the tests
 runc|test|file /usr/sbin/runc|what podman starts the containers with
 nginx-light|test|file /usr/sbin/nginx|a proxy in front of the server in the tests
@@ -36,7 +36,7 @@ openssl|bench test|command openssl|makes certificates for the benchmarks and tes
 chromium|test|command chromium|a client in the tests, and shows the status page to the accessibility checker
 chromium-driver|test|command chromedriver|lets the checker drive chromium
 python3-httpx|test|file /usr/lib/python3/dist-packages/httpx|a client in the tests
-python3-pip|test|command pip3|installs the accessibility checker
+python3-pip|bench test|command pip3|installs the accessibility checker and the parsers that read what the server writes
 python3-h2|test|file /usr/lib/python3/dist-packages/h2|lets httpx speak HTTP/2
 wrk|bench test|command wrk|makes the load
 prometheus|test|command promtool|scrapes the metrics in the tests, and checks their page
@@ -101,16 +101,23 @@ case "$purpose" in
     *) die "Usage: scripts/setup.sh serve|test|bench" ;;
 esac
 
-# What shows the status page to an accessibility checker comes from PyPI, into a folder of the project's own.
+# What shows the status page to an accessibility checker, and what reads metrics and OTLP with code that is not ours, comes from PyPI,
+# into a folder of the project's own.
 readonly python_folder=".build-python"
-readonly python_packages=(selenium==4.27.1 axe-selenium-python==2.1.6)
+readonly python_packages=(
+    selenium==4.27.1 axe-selenium-python==2.1.6
+    prometheus-client==0.26.0 hypothesis==6.155.2 opentelemetry-proto==1.45.2
+)
 
 install_python_packages() {
-    [[ -d $python_folder/axe_selenium_python ]] && return
+    # The list that was installed last.
+    local installed="$python_folder/installed"
+    [[ -e $installed && "$(<"$installed")" == "${python_packages[*]}" ]] && return
     printf 'Installing into %s: %s\n' "$python_folder" "${python_packages[*]}" >&2
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
-        --target "$python_folder" "${python_packages[@]}" >&2 ||
+        --upgrade --target "$python_folder" "${python_packages[@]}" >&2 ||
         die "pip could not install them. Its messages above say why."
+    printf '%s' "${python_packages[*]}" >"$installed"
 }
 
 finish() {

@@ -1,7 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+import Logging
 import MedRuntime
 import MedServer
 import MedTelemetry
@@ -18,6 +18,7 @@ final class Exporting: Sendable {
     let logSink: (@Sendable (LogRecordView) -> Void)?
     private let exporter: OTLPExporter
     private let source: Source
+    private let watch = Mutex<Task<Void, Never>?>(nil)
 
     /// The metrics come later than the exporter, which the log needs at once.
     private final class Source: Sendable {
@@ -60,12 +61,18 @@ final class Exporting: Sendable {
         self.logSink = configuration.logs == nil ? nil : takeRecord
     }
 
-    /// Begins to send.
-    func start(_ telemetry: ServerTelemetry?) {
+    /// Begins to send, and to tell the log if that fails.
+    func start(_ telemetry: ServerTelemetry?, logger: Logger) {
         self.source.telemetry.withLock { $0 = telemetry }
+        telemetry?.watchExporter(self.exporter)
         self.exporter.start()
+        let watch = Task { [exporter] in await exporter.watch(logger) }
+        self.watch.withLock { $0 = watch }
     }
 
     /// Sends what is left.
-    func finish() async { await self.exporter.shutdown(within: Self.patience) }
+    func finish() async {
+        self.watch.withLock { $0?.cancel() }
+        await self.exporter.shutdown(within: Self.patience)
+    }
 }

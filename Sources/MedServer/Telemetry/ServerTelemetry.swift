@@ -24,7 +24,7 @@ public final class ServerTelemetry: Sendable {
     public func otlpMetrics() -> [OTLPMetric] { self.registry.otlpMetrics(Self.translations) }
 
     /// OpenTelemetry, "Semantic conventions for HTTP metrics" and "for database client metrics".
-    private static let translations = [
+    static let translations = [
         "http_request_duration_seconds": MetricTranslation(
             "http.server.request.duration", unit: "s",
             labels: ["method": "http.request.method", "route": "http.route", "status": "http.response.status_code"]),
@@ -53,6 +53,11 @@ public final class ServerTelemetry: Sendable {
     private let live: Gauge
     private let phase: MetricFamily<Gauge>
     private let receipts: MetricFamily<Gauge>
+    private let logDropped: MetricFamily<Counter>
+    private let logSpilled: MetricFamily<Counter>
+    private let otlpItems: MetricFamily<Counter>
+    private let otlpBatches: MetricFamily<Counter>
+    private let otlpRetries: MetricFamily<Counter>
 
     /// Registers everything.
     ///
@@ -99,6 +104,20 @@ public final class ServerTelemetry: Sendable {
             "medbuilder_shutdown_receipts",
             help: "Shutdowns of all replicas in the last 24 hours, as the database has them.",
             labels: ["trigger", "outcome"])
+        self.logDropped = try registry.counter(
+            "log_lines_dropped", help: "Log lines that were lost because nobody read them.", labels: ["level"])
+        self.logSpilled = try registry.counter("log_lines_spilled", help: "Log lines that waited in the spill file.")
+        self.otlpItems = try registry.counter(
+            "otlp_items",
+            help: "Spans, log records and points of metrics for a collector: exported, or dropped, which is lost.",
+            labels: ["signal", "outcome"])
+        self.otlpBatches = try registry.counter(
+            "otlp_batches",
+            help:
+                "Requests to a collector: exported, failed, which is refused or given up, or spooled for the next start.",
+            labels: ["signal", "outcome"])
+        self.otlpRetries = try registry.counter(
+            "otlp_retries", help: "Requests to a collector that were sent once more.", labels: ["signal"])
         try registry.gauge(
             "medbuilder_build_info", help: "1; what runs here is in the labels.", labels: ["version", "environment"]
         )
@@ -120,17 +139,38 @@ public final class ServerTelemetry: Sendable {
     }
 
     /// Shows how many log lines are missing.
-    public func watchLog(_ writer: LogWriter) throws(MetricError) {
-        let family = try self.registry.counter(
-            "log_lines_dropped", help: "Log lines that were lost because nobody read them.", labels: ["level"])
-        let (below, errors) = (family.with("below_error"), family.with("error"))
-        let spilled = try self.registry.counter(
-            "log_lines_spilled", help: "Log lines that waited in the spill file."
-        ).with()
+    public func watchLog(_ writer: LogWriter) {
+        let (below, errors) = (self.logDropped.with("below_error"), self.logDropped.with("error"))
+        let spilled = self.logSpilled.with()
         self.registry.onCollect {
             errors.raise(to: Double(writer.droppedErrorCount))
             below.raise(to: Double(writer.droppedLineCount - writer.droppedErrorCount))
             spilled.raise(to: Double(writer.spilledLineCount))
+        }
+    }
+
+    /// Shows what has become of what was to leave for a collector.
+    public func watchExporter(_ exporter: OTLPExporter) {
+        let signals = OTLPSignal.allCases.map { signal in
+            let name = signal.rawValue
+            return (
+                signal: signal,
+                exported: self.otlpItems.with(name, "exported"), dropped: self.otlpItems.with(name, "dropped"),
+                exportedBatches: self.otlpBatches.with(name, "exported"),
+                failedBatches: self.otlpBatches.with(name, "failed"),
+                spooledBatches: self.otlpBatches.with(name, "spooled"), retries: self.otlpRetries.with(name)
+            )
+        }
+        self.registry.onCollect {
+            for series in signals {
+                let now = exporter.counters(of: series.signal)
+                series.exported.raise(to: Double(now.exported))
+                series.dropped.raise(to: Double(now.dropped))
+                series.exportedBatches.raise(to: Double(now.exportedBatches))
+                series.failedBatches.raise(to: Double(now.failedBatches))
+                series.spooledBatches.raise(to: Double(now.spooledBatches))
+                series.retries.raise(to: Double(now.retries))
+            }
         }
     }
 

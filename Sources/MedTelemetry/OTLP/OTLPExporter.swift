@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+public import Logging
 import Synchronization
 
 /// Sends spans, log records and metrics to a collector by OTLP/HTTP.
@@ -168,6 +169,36 @@ public final class OTLPExporter: Sendable {
         for (body, isKept) in zip(bodies, isKept) {
             worker.count { counters in
                 if isKept { counters.spooledBatches += 1 } else { counters.dropped += body.count }
+            }
+        }
+    }
+
+    // MARK: Telling
+
+    /// Tells the log when a collector does not take what it should, at most once a minute for each signal, and when it does again. It
+    /// runs until its task is cancelled.
+    ///
+    /// - Parameters:
+    ///   - logger: whom to tell.
+    ///   - interval: how often to look.
+    public func watch(_ logger: Logger, every interval: Duration = .seconds(5)) async {
+        var courses = OTLPSignal.allCases.map { (signal: $0, course: OTLPCourse()) }
+        let start = ContinuousClock.now
+        while (try? await Task.sleep(for: interval)) != nil {
+            for index in courses.indices {
+                let signal = courses[index].signal
+                switch courses[index].course.next(self.counters(of: signal), now: .now - start) {
+                case nil: break
+                case .failing(let failure, let lost):
+                    logger.warning(
+                        "Telemetry is not taken",
+                        metadata: [
+                            "otlp.signal": "\(signal.rawValue)", "otlp.lost": "\(lost)",
+                            "error.message": "\(failure.map { "\($0)" } ?? "There was no room for more.")",
+                        ])
+                case .recovered:
+                    logger.notice("Telemetry is taken again", metadata: ["otlp.signal": "\(signal.rawValue)"])
+                }
             }
         }
     }

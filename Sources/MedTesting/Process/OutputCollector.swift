@@ -47,6 +47,14 @@ final class OutputCollector: Sendable {
     /// The complete lines so far, and at the end of the output the incomplete one.
     var lines: [String] { self.state.read(Self.lines(of:)) }
 
+    /// The complete lines so far: a process that is killed may leave half a one.
+    var completeLines: [String] {
+        self.state.read { state in
+            state.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
+                .map { String(decoding: $0, as: UTF8.self) }
+        }
+    }
+
     private static func lines(of state: State) -> [String] {
         var lines = state.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         let last = lines.removeLast()

@@ -15,6 +15,7 @@ package import Foundation
 package final class ServerProcess: Sendable {
     /// The process itself.
     package let process: ChildProcess
+    private let logsJSON: Bool
 
     /// Starts the binary. The environment is `PATH`, a free port, JSON logs, and what the test gives, nothing else.
     ///
@@ -27,11 +28,13 @@ package final class ServerProcess: Sendable {
         readsOutput: Bool = true
     ) throws {
         let base = ["PATH": "/usr/local/bin:/usr/bin:/bin", "PORT": "0", "LOG_FORMAT": "json"]
+        let environment = base.merging(environment) { _, given in given }
         let command = launcher + [BinaryUnderTest.path] + arguments
+        self.logsJSON = arguments == ["serve"] && environment["LOG_FORMAT"] == "json"
         self.process = try ChildProcess(
             command[0],
             Array(command.dropFirst()),
-            environment: base.merging(environment) { _, given in given },
+            environment: environment,
             folder: folder,
             readsOutput: readsOutput
         )
@@ -97,6 +100,14 @@ package final class ServerProcess: Sendable {
         }
         guard let found else { throw HarnessError(.exited, "The process ended without \(what).") }
         return found
+    }
+
+    /// What lines of its log break of the schema for such logs, each with the line; nothing if the log is for people.
+    package var malformedLines: [String] {
+        guard self.logsJSON else { return [] }
+        return self.process.output.completeLines.compactMap { line in
+            ECSLine.finding(in: line).map { "\($0) \(line.prefix(1000))" }
+        }
     }
 
     /// Sends a signal.

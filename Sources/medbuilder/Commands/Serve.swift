@@ -60,7 +60,7 @@ struct Serve: AsyncParsableCommand {
         if let telemetry { MetricsSystem.bootstrap(RegistryMetricsFactory(telemetry.registry, logger: logger)) }
         if let exporting {
             InstrumentationSystem.bootstrap(exporting.tracer)
-            exporting.start(telemetry)
+            exporting.start(telemetry, logger: logger)
         }
         // Before standard error is no longer the operator's: a URL that cannot be used is said there.
         let database = try settings.makeDatabase(telemetry: telemetry, logger: logger)
@@ -143,7 +143,7 @@ struct Serve: AsyncParsableCommand {
             let telemetry = try ServerTelemetry(
                 MetricRegistry(), version: Version.current, environment: settings.environment.rawValue,
                 tracer: exporting?.tracer)
-            try telemetry.watchLog(writer)
+            telemetry.watchLog(writer)
             return telemetry
         } catch {
             throw Complaint.exit(error.description, code: MedRuntime.ExitCode.configuration)

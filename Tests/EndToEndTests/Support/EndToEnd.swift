@@ -40,6 +40,9 @@ final class EndToEnd: Sendable {
     func add(_ database: PostgresServer) { self.state.withLock { $0.databases.append(database) } }
     func noteFailure() { self.state.withLock { $0.hasFailed = true } }
 
+    /// What lines of the servers' logs are not what lines of a log have to be.
+    var malformedLines: [String] { self.state.withLock(\.servers).flatMap(\.malformedLines) }
+
     /// What the servers wrote last, for the message of a failure.
     var tails: String { self.state.withLock(\.servers).map(\.tail).joined(separator: "\n\n") }
 
@@ -101,7 +104,11 @@ struct EndToEndTrait: SuiteTrait, TestTrait, TestScoping {
             return issue
         }
         do {
-            try await handler.provideScope(for: test, testCase: testCase, performing: function)
+            try await handler.provideScope(for: test, testCase: testCase) {
+                try await function()
+                let malformed = context.malformedLines
+                #expect(malformed.isEmpty, "Lines of the log break the schema.")
+            }
             return .success(())
         } catch {
             context.noteFailure()

@@ -130,7 +130,7 @@ enum OTLPSamples {
             resource: attributes(), scope: OTLPScope(name: text(), version: text()), items: records)
     }
 
-    /// Lines for `otlp-referee.py`: both forms of every request, which must say the same.
+    /// Lines for the referee: both forms of every request, which must say the same.
     static var refereeLines: String {
         func lines<Item>(
             _ signal: String, _ message: OTLPMessage<OTLPRequest<Item>>, _ request: OTLPRequest<Item>,

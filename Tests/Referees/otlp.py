@@ -2,19 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Says whether bodies of OTLP requests are what OpenTelemetry's own descriptions of the protocol say (PyPI: opentelemetry-proto).
 
-    otlp-referee.py FILE
+    otlp.py FILE
 
-Every line of FILE is a JSON object:
+Every line of FILE is a JSON object, of which all but the first three may be left out:
 
     signal       "traces", "metrics" or "logs"
     contentType  "application/x-protobuf" or "application/json"
-    body         the body, not compressed, in base64
-    pair         may be left out; all lines that have the same one must say the same
+    body         the body in base64
+    encoding     "gzip" if the body is compressed
+    pair         all lines that have the same one must say the same
+    maxBytes     how long the body may be, as it came
+    maxText      how many characters a text may have
+    delta        whether counts are to be those since the last report
 
 Prints one line of JSON, {"bodies": N, "pairs": N, "items": {"traces": N, ...}}, and ends with 0; or a line for each
 finding on standard error, and ends with 1. Field names or numbers that the protocol does not have are findings.
 """
 import base64
+import gzip
 import json
 import sys
 
@@ -23,6 +28,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 REQUESTS = {
     "traces": ExportTraceServiceRequest,
@@ -79,6 +85,38 @@ def parsed(signal, content_type, body):
     return request
 
 
+def texts(message):
+    """All texts of a message and of those in it."""
+    for field, value in message.ListFields():
+        for one in value if field.is_repeated else [value]:
+            if field.message_type is not None:
+                yield from texts(one)
+            elif isinstance(one, str):
+                yield one
+
+
+def cumulative(request):
+    """The names of metrics that count from the start of the process, although they can only grow."""
+    for resource in request.resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                kind = metric.WhichOneof("data")
+                data = getattr(metric, kind)
+                grows = kind in ("histogram", "exponential_histogram") or kind == "sum" and data.is_monotonic
+                if grows and data.aggregation_temporality != metrics_pb2.AGGREGATION_TEMPORALITY_DELTA:
+                    yield metric.name
+
+
+def check_intake(entry, body, request):
+    """What an intake demands beyond the protocol."""
+    if "maxBytes" in entry and len(body) > entry["maxBytes"]:
+        raise ValueError(f"{len(body)} bytes")
+    if "maxText" in entry and (longest := max(map(len, texts(request)), default=0)) > entry["maxText"]:
+        raise ValueError(f"a text of {longest} characters")
+    if entry.get("delta") and entry["signal"] == "metrics" and (names := list(cumulative(request))):
+        raise ValueError(f"not since the last report: {', '.join(names)}")
+
+
 def count(signal, request):
     if signal == "traces":
         return sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
@@ -94,7 +132,10 @@ def main():
         for number, line in enumerate(file, 1):
             entry = json.loads(line)
             try:
-                request = parsed(entry["signal"], entry["contentType"], base64.b64decode(entry["body"]))
+                body = base64.b64decode(entry["body"])
+                plain = gzip.decompress(body) if entry.get("encoding") == "gzip" else body
+                request = parsed(entry["signal"], entry["contentType"], plain)
+                check_intake(entry, body, request)
             except Exception as error:  # Whatever the parser says is a finding.
                 findings.append(f"line {number}: {type(error).__name__}: {str(error)[:300]}")
                 continue

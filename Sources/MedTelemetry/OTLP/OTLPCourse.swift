@@ -1,0 +1,39 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a signal fares with its collector, told when it changes, and once a minute for as long as it is bad.
+struct OTLPCourse {
+    enum News: Equatable {
+        /// Something is refused, given up or tried in vain; so many items are lost since this was told last.
+        case failing(OTLPFailure?, lost: Int)
+        /// Everything is taken again.
+        case recovered
+    }
+
+    private static let pause = Duration.seconds(60)
+
+    private var last = OTLPCounters()
+    private var toldDropped = 0
+    private var toldAt: Duration?
+
+    /// What is to be told now that the counters are these.
+    ///
+    /// - Parameter now: the time since any beginning.
+    mutating func next(_ counters: OTLPCounters, now: Duration) -> News? {
+        defer { self.last = counters }
+        let isTaken = counters.exportedBatches > self.last.exportedBatches
+        let isBad =
+            counters.dropped > self.last.dropped || counters.failedBatches > self.last.failedBatches
+            || counters.retries > self.last.retries && !isTaken
+        if isBad {
+            if let toldAt, now - toldAt < Self.pause { return nil }
+            self.toldAt = now
+            defer { self.toldDropped = counters.dropped }
+            return .failing(counters.lastFailure, lost: counters.dropped - self.toldDropped)
+        }
+        guard self.toldAt != nil, isTaken else { return nil }
+        self.toldAt = nil
+        self.toldDropped = counters.dropped
+        return .recovered
+    }
+}

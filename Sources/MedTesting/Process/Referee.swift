@@ -1,0 +1,28 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// Asks a program of `Tests/Referees`, which reads what we write with somebody else's code, and gives what it printed; that it found
+/// something is an error, with what it found. `make test` has installed what the programs need.
+package func askReferee(_ name: String, _ arguments: String...) async throws -> String {
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
+    let process = try ChildProcess(
+        "python3",
+        ["-B", root.appending(path: "Tests/Referees/\(name).py").path] + arguments,
+        environment: [
+            "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin",
+            "PYTHONPATH": root.appending(path: ".build-python").path,
+            // What is beyond ASCII, whatever the locale of the machine.
+            "PYTHONUTF8": "1",
+        ],
+        folder: URL(filePath: "/")
+    )
+    let exit = try await process.waitForExit()
+    try await process.waitForOutput()
+    guard exit == .code(0) else {
+        throw HarnessError(.system, "Referee \(name) ended with \(exit): \(process.errorText.suffix(2000))")
+    }
+    return process.outputText
+}

@@ -1,0 +1,52 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import MedTelemetry
+
+@Suite struct OTLPCourseTests {
+    private var counters = OTLPCounters()
+    private var course = OTLPCourse()
+
+    private mutating func next(_ seconds: Int, _ change: (inout OTLPCounters) -> Void = { _ in }) -> OTLPCourse.News? {
+        change(&self.counters)
+        return self.course.next(self.counters, now: .seconds(seconds))
+    }
+
+    @Test mutating func `what is refused is told at once, then once a minute, and its end`() {
+        #expect(self.next(5) == nil)
+        #expect(self.next(10) { $0.exportedBatches += 1 } == nil)
+        #expect(
+            self.next(15) {
+                $0.failedBatches += 1
+                $0.dropped += 7
+                $0.lastFailure = .status(403)
+            } == .failing(.status(403), lost: 7))
+        #expect(self.next(20) { $0.dropped += 1 } == nil)
+        #expect(self.next(74) { $0.dropped += 1 } == nil)
+        #expect(self.next(75) { $0.dropped += 1 } == .failing(.status(403), lost: 3))
+        // Quiet is not yet well.
+        #expect(self.next(80) == nil)
+        #expect(self.next(85) { $0.exportedBatches += 1 } == .recovered)
+        #expect(self.next(90) { $0.exportedBatches += 1 } == nil)
+    }
+
+    @Test mutating func `what is tried again in vain is told, and what is taken in the end is not`() {
+        #expect(
+            self.next(5) {
+                $0.retries += 1
+                $0.exportedBatches += 1
+                $0.lastFailure = .status(503)
+            } == nil)
+        #expect(
+            self.next(10) {
+                $0.retries += 1
+                $0.lastFailure = .noAnswer
+            } == .failing(.noAnswer, lost: 0))
+    }
+
+    @Test mutating func `what finds no room is told without a failure of the collector`() {
+        #expect(self.next(5) { $0.dropped += 1 } == .failing(nil, lost: 1))
+    }
+}
