@@ -1,7 +1,7 @@
-/* MedBuilder
- * SPDX-License-Identifier: Apache-2.0
- *
- * Counts what a process asks its allocator for: loaded before everything else (LD_PRELOAD), it answers `med_allocations`. */
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+//
+// Counts what a process asks its allocator for: loaded before everything else (LD_PRELOAD), it answers `med_allocations`.
 #include <stdatomic.h>
 #include <stddef.h>
 

@@ -12,8 +12,8 @@ import Tracing
 /// Asks the counter of allocations.c, if it is loaded.
 let allocations: @convention(c) () -> UInt = {
     guard let symbol = dlsym(UnsafeMutableRawPointer(bitPattern: 0), "med_allocations") else { return { .max } }
-    // The function of that name in allocations.c, which is `unsigned long (void)`.
     return unsafeBitCast(symbol, to: (@convention(c) () -> UInt).self)
+    // It is `unsigned long med_allocations(void)` of allocations.c.
 }()
 
 /// The results are what standard output is for; what the loggers of the peers write goes nowhere.
