@@ -93,7 +93,8 @@ import Testing
         encoder.outputFormatting = .withoutEscapingSlashes
         let lines = try deliveries.map { delivery in
             let entry = Entry(
-                signal: String(delivery.path.dropFirst("/v1/".count)), contentType: delivery.fields["content-type"] ?? "",
+                signal: String(delivery.path.dropFirst("/v1/".count)),
+                contentType: delivery.fields["content-type"] ?? "",
                 encoding: delivery.fields["content-encoding"], body: Data(delivery.body).base64EncodedString())
             return String(decoding: try encoder.encode(entry), as: UTF8.self)
         }

@@ -103,6 +103,32 @@ import Testing
         #expect(try await second.waitForExit() == .code(0))
     }
 
+    @Test func `a collector whose authority nobody knows is trusted if its certificate is named, and not otherwise`()
+        async throws
+    {
+        // Another server of ours takes the part of the collector: what it does with the spans is to send them back.
+        let collector = try await startHealthy(tls: true)
+        let authority = try #require(collector.certificate?.authority.path)
+        let url = "https://localhost:\(try await collector.process.port)/_drill/echo"
+        let environment = [
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+            "OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_EXPORTER_OTLP_TIMEOUT": "5000",
+        ]
+        let trusting = try await drillServer(environment.merging(["OTEL_EXPORTER_OTLP_CERTIFICATE": authority]) { $1 })
+        #expect(try await trusting.get("/_drill/hello").status == 200)
+        try await eventually("the span is taken") {
+            let page = try await trusting.get("/metrics").text
+            return page.contains(#"otlp_items_total{signal="traces",outcome="exported"}"#)
+                && !page.contains(#"otlp_items_total{signal="traces",outcome="exported"} 0"#)
+        }
+        let wary = try await drillServer(environment)
+        #expect(try await wary.get("/_drill/hello").status == 200)
+        let record = try await wary.record("Telemetry is not taken")
+        #expect(record.field("error.message") == "The collector could not be reached, or did not answer in time.")
+        #expect(
+            try await wary.get("/metrics").text.contains(#"otlp_items_total{signal="traces",outcome="exported"} 0"#))
+    }
+
     @Test func `wrong settings of OpenTelemetry are refused, all of them`() async throws {
         let refused = try await run(
             "serve",

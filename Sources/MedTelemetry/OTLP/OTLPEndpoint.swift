@@ -13,6 +13,8 @@ public struct OTLPEndpoint: Sendable, Equatable {
     public var isCompressed: Bool
     /// How long one request may take.
     public var timeout: Duration
+    /// For `https`, what is not as for every connection.
+    var certificates: OTLPCertificates?
 
     /// A header; its value prints as nothing.
     public struct Header: Sendable, Equatable, CustomStringConvertible, CustomReflectable {

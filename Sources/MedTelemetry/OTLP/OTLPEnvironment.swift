@@ -11,7 +11,7 @@ struct OTLPEnvironment {
 
     init(_ environment: [String: String]) { self.environment = environment }
 
-    private mutating func reject(_ sentence: String) {
+    mutating func reject(_ sentence: String) {
         // A common variable is read once for each signal.
         if !self.mistakes.contains(sentence) { self.mistakes.append(sentence) }
     }
@@ -130,7 +130,7 @@ struct OTLPEnvironment {
     // MARK: Endpoints
 
     /// The variable of the signal, or else the common one.
-    private func signalVariable(_ signal: OTLPSignal, _ ending: String) -> String? {
+    func signalVariable(_ signal: OTLPSignal, _ ending: String) -> String? {
         ["OTEL_EXPORTER_OTLP_\(signal.variable)_\(ending)", "OTEL_EXPORTER_OTLP_\(ending)"]
             .first { self.text($0) != nil }
     }
@@ -147,6 +147,7 @@ struct OTLPEnvironment {
         var endpoint = OTLPEndpoint(url: "")
         endpoint.headers = self.headers(signal)
         endpoint.form = self.form(signal)
+        endpoint.certificates = self.certificates(signal)
         if let name = self.signalVariable(signal, "TIMEOUT") {
             endpoint.timeout = self.milliseconds(name, default: 10_000)
         }

@@ -63,7 +63,7 @@ enum OTLPSchema {
     static let span: OTLPMessage<FinishedSpan> = OTLPMessage(
         .value(1, "traceId") { .identifier($0.context.traceID.bytes) },
         .value(2, "spanId") { .identifier($0.context.spanID.bytes) },
-        .value(3, "traceState") { .text($0.context.traceState) },
+        .value(3, "traceState") { .text($0.context.exportedTraceState) },
         .value(4, "parentSpanId") { .identifier($0.parentSpanID?.bytes ?? []) },
         .value(5, "name") { .text($0.name) },
         .value(6, "kind") { .enumeration(OTLPSchema.kind($0.kind)) },
@@ -87,7 +87,7 @@ enum OTLPSchema {
     static let link: OTLPMessage<FinishedSpan.Link> = OTLPMessage(
         .value(1, "traceId") { .identifier($0.context.traceID.bytes) },
         .value(2, "spanId") { .identifier($0.context.spanID.bytes) },
-        .value(3, "traceState") { .text($0.context.traceState) },
+        .value(3, "traceState") { .text($0.context.exportedTraceState) },
         .messages(4, "attributes", { OTLPSchema.keyValue }) { $0.attributes },
         .value(5, "droppedAttributesCount") { .uint32(UInt32(clamping: $0.droppedAttributeCount)) },
         .value(6, "flags") { .fixed32(OTLPSchema.flags($0.context.flags, isRemote: $0.context.isRemote)) })

@@ -50,6 +50,7 @@ struct OTLPSender: Sendable {
     private func request(_ body: OTLPBody, to endpoint: OTLPEndpoint) async -> OTLPAnswer {
         var request = HTTPClientRequest(url: endpoint.url)
         request.method = .POST
+        request.tlsConfiguration = endpoint.certificates?.configuration
         for header in endpoint.headers { request.headers.add(name: header.name, value: header.value) }
         request.headers.replaceOrAdd(name: "Content-Type", value: body.form.contentType)
         if body.isCompressed { request.headers.replaceOrAdd(name: "Content-Encoding", value: "gzip") }

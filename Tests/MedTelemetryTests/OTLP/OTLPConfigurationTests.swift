@@ -141,7 +141,8 @@ import Testing
             "OTEL_BSP_SCHEDULE_DELAY": "-1", "OTEL_BLRP_MAX_QUEUE_SIZE": "many", "OTEL_BSP_MAX_QUEUE_SIZE": "10",
             "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "11", "OTEL_METRIC_EXPORT_INTERVAL": "0",
             "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "both", "OTEL_PROPAGATORS": "b3",
-            "OTEL_KEEP_ERRORS": "maybe", "OTEL_SDK_DISABLED": "1",
+            "OTEL_KEEP_ERRORS": "maybe", "OTEL_SDK_DISABLED": "1", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere",
+            "OTEL_EXPORTER_OTLP_CLIENT_KEY": "/nowhere",
         ]
         let mistakes = self.mistakes(wrong)
         for name in wrong.keys where name != "OTEL_BSP_MAX_QUEUE_SIZE" {

@@ -16,7 +16,8 @@ enum OTLPSamples {
         guard let trace = TraceID("0af7651916cd43dd8448eb211c80319c"), let span = SpanID("b7ad6b7169203331") else {
             fatalError("The identifiers of the sample are malformed.")
         }
-        return TraceContext(traceID: trace, spanID: span, flags: [.sampled, .random], traceState: "a=1")
+        return TraceContext(
+            traceID: trace, spanID: span, flags: [.sampled, .random], traceState: "a=1,ot=th:8;rv:9b8233f7e3a151")
     }
 
     static let attributes = [

@@ -33,6 +33,19 @@ import Testing
         #expect(self.inject(context) == ["traceparent": header])
     }
 
+    @Test func `a collector gets the numbers of the trace state and nobody's text`() throws {
+        let states = [
+            "": "", "x=Ada,y=1": "", "ot=th:8;rv:9b8233f7e3a151": "ot=th:8;rv:9b8233f7e3a151",
+            "x=Ada, ot=th:c": "ot=th:c", "ot=Ada": "", "ot=th:Ada;rv:0": "ot=rv:0", "ot=th:0123456789abcde": "",
+            "ot=p:Ada;th:0": "ot=th:0", "aot=th:1": "",
+        ]
+        for (state, exported) in states {
+            let header = "00-\(self.trace)-\(self.span)-01"
+            let context = self.extract(["traceparent": header, "tracestate": state])
+            #expect(context.traceContext?.exportedTraceState == exported, "\(state)")
+        }
+    }
+
     @Test func `flags without a meaning are not passed on`() {
         let context = self.extract(["traceparent": "00-\(self.trace)-\(self.span)-ff"])
         #expect(context.traceContext?.flags == [.sampled, .random])
