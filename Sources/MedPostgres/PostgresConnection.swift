@@ -122,17 +122,26 @@ final class PostgresConnection: PooledConnection {
         return try Self.single(results, database: self.name)
     }
 
+    /// Whether a statement needs no message of its own to be prepared.
+    func isPrepared(_ statement: Statement) -> Bool {
+        !self.isPooled && self.prepared.withLock { $0.find(statement.sql) } != nil
+    }
+
     /// Runs a statement.
     ///
-    /// - Parameter limit: how long the server may be silent.
-    func run(_ statement: Statement, limit: Duration? = nil) async throws(DatabaseError) -> ServerResult {
+    /// - Parameters:
+    ///   - begin: what begins the transaction, if it has not begun: it travels with the statement, if that is prepared.
+    ///   - limit: how long the server may be silent.
+    func run(
+        _ statement: Statement, after begin: String? = nil, limit: Duration? = nil
+    ) async throws(DatabaseError) -> ServerResult {
         do throws(DatabaseError) {
-            return try await self.runOnce(statement, limit: limit)
+            return try await self.runOnce(statement, after: begin, limit: limit)
         } catch {
             guard Self.mayBeOutdated(error), try await self.forget(statement.sql, after: error) else { throw error }
             // In a transaction it is too late: that has failed. Unless nothing was sent.
             guard self.transactionStatus == PQTRANS_IDLE || error.sqlState == nil else { throw error }
-            return try await self.runOnce(statement, limit: limit)
+            return try await self.runOnce(statement, after: begin, limit: limit)
         }
     }
 
@@ -155,14 +164,18 @@ final class PostgresConnection: PooledConnection {
     }
 
     /// Runs a statement and gives its rows.
-    func query(_ statement: Statement, limit: Duration? = nil) async throws(DatabaseError) -> [Row] {
-        let result = try await self.run(statement, limit: limit)
+    func query(
+        _ statement: Statement, after begin: String? = nil, limit: Duration? = nil
+    ) async throws(DatabaseError) -> [Row] {
+        let result = try await self.run(statement, after: begin, limit: limit)
         let known = self.prepared.withLock { $0.last }
         let columns = known?.sql == statement.sql ? known?.prepared.columns : nil
         return try result.rows(database: self.name, columns: columns?.count == result.columnCount ? columns : nil)
     }
 
-    private func runOnce(_ statement: Statement, limit: Duration?) async throws(DatabaseError) -> ServerResult {
+    private func runOnce(
+        _ statement: Statement, after begin: String?, limit: Duration?
+    ) async throws(DatabaseError) -> ServerResult {
         let limit = limit ?? self.statementLimit
         if self.isPooled {
             let parameters = try ParameterEncoder(statement.parameters, types: nil, database: self.name)
@@ -176,10 +189,19 @@ final class PostgresConnection: PooledConnection {
         let prepared = try await self.prepare(statement.sql, limit: limit)
         let parameters = try ParameterEncoder(
             statement.parameters, types: prepared.parameterTypes, database: self.name)
-        let results = try await self.wire.exchange(.ready, limit: limit) { connection in
+        let send = { (connection: OpaquePointer) in
             parameters.withPointers { count, values, lengths, formats in
                 PQsendQueryPrepared(connection, prepared.name, count, values, lengths, formats, 1) == 1
             }
+        }
+        let results: [ServerResult]
+        if let begin {
+            results = try await self.pipeline(limit: limit, sql: statement.sql) { connection in
+                PQsendQueryParams(connection, begin, 0, nil, nil, nil, nil, 1) == 1 && send(connection)
+            }
+            guard results.count == 2 else { throw self.broken() }
+        } else {
+            results = try await self.wire.exchange(.ready, limit: limit, send: send)
         }
         return try Self.single(results, database: self.name, sql: statement.sql)
     }

@@ -15,6 +15,8 @@ final class PostgresTransaction: Transaction {
     private let observer: (any DatabaseObserver)?
     private let failed: @Sendable (DatabaseError) -> Void
     private let isOver = Atomic(false)
+    /// What begins it, until that was sent: it goes with the first statement, which saves one of three ways to the server and back.
+    private let pendingBegin = Mutex<String?>(nil)
     private let names = Atomic(0)
 
     /// `failed` hears of every failure of the database.
@@ -42,14 +44,35 @@ final class PostgresTransaction: Transaction {
             settings.removeAll { $0.name == "statement_timeout" }
             settings.append(("statement_timeout", String(Int(timeout / .milliseconds(1)))))
         }
+        guard !settings.isEmpty else {
+            self.pendingBegin.withLock { $0 = sql }
+            return
+        }
         for setting in settings { sql += "; SET LOCAL \(setting.name) = \(setting.value)" }
+        try await self.send(begin: sql)
+    }
+
+    private func send(begin sql: String) async throws(DatabaseError) {
         try await self.observer.observe("BEGIN", as: .begin) { () async throws(DatabaseError) in
             _ = try await self.access { () async throws(DatabaseError) in try await self.connection.command(sql) }
         }
     }
 
+    /// What has to be sent before a statement; nil if the transaction has begun, or begins here because the statement has to be prepared.
+    private func begin(before statement: Statement? = nil) async throws(DatabaseError) -> String? {
+        guard let sql = self.pendingBegin.withLock({ $0.take() }) else { return nil }
+        guard let statement, self.connection.isPrepared(statement) else {
+            try await self.send(begin: sql)
+            return nil
+        }
+        // Its time is the statement's.
+        try await self.observer.observe("BEGIN", as: .begin) { () async throws(DatabaseError) in }
+        return sql
+    }
+
     /// Ends the transaction with its work done, or throws with nothing done; unless the connection was lost just then.
     func commit() async throws(DatabaseError) {
+        _ = try await self.begin()
         try self.requireRunning()
         self.isOver.store(true, ordering: .relaxed)
         try await self.observer.observe("COMMIT", as: .commit) { () async throws(DatabaseError) in
@@ -102,14 +125,14 @@ final class PostgresTransaction: Transaction {
     // MARK: - Statements
 
     func execute(_ statement: Statement) async throws(DatabaseError) -> Int {
-        try await self.step(statement.sql) { () async throws(DatabaseError) in
-            try await self.connection.run(statement, limit: self.limit).changedRowCount
+        try await self.step(statement) { begin async throws(DatabaseError) in
+            try await self.connection.run(statement, after: begin, limit: self.limit).changedRowCount
         }
     }
 
     func query(_ statement: Statement) async throws(DatabaseError) -> [Row] {
-        try await self.step(statement.sql) { () async throws(DatabaseError) in
-            try await self.connection.query(statement, limit: self.limit)
+        try await self.step(statement) { begin async throws(DatabaseError) in
+            try await self.connection.query(statement, after: begin, limit: self.limit)
         }
     }
 
@@ -196,14 +219,35 @@ final class PostgresTransaction: Transaction {
 
     // MARK: - Guards
 
+    /// A statement that the transaction may begin with: `body` gets what is to be sent before it.
+    private func step<Value>(
+        _ statement: Statement, _ body: (_ begin: String?) async throws(DatabaseError) -> Value
+    ) async throws(DatabaseError) -> Value {
+        if SQLOperation.controlsTransaction(statement.sql) {
+            throw .transactionControl(database: self.connection.name)
+        }
+        let begin = self.isOver.load(ordering: .relaxed) ? nil : try await self.begin(before: statement)
+        if begin == nil { try self.requireRunning() }
+        let value: Value
+        do throws(DatabaseError) {
+            value = try await self.observer.observe(statement.sql) { () async throws(DatabaseError) in
+                try await self.access { () async throws(DatabaseError) in try await body(begin) }
+            }
+        } catch {
+            // A value that cannot be sent: the transaction has yet to begin.
+            if let begin, self.connection.isUsable { self.pendingBegin.withLock { $0 = begin } }
+            throw error
+        }
+        try self.requireRunning()
+        return value
+    }
+
     private func step<Value>(
         _ sql: String, as operation: SQLOperation? = nil, count: Int = 1,
         _ body: () async throws(DatabaseError) -> Value
     ) async throws(DatabaseError) -> Value {
+        if !self.isOver.load(ordering: .relaxed) { _ = try await self.begin() }
         try self.requireRunning()
-        if operation == nil, SQLOperation.controlsTransaction(sql) {
-            throw .transactionControl(database: self.connection.name)
-        }
         let value = try await self.observer.observe(sql, as: operation, count: count) {
             () async throws(DatabaseError) in try await self.access(body)
         }

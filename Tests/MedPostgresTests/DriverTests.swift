@@ -127,6 +127,63 @@ import Testing
         }
     }
 
+    @Test func `a transaction that begins with its first statement is one all the same`() async throws {
+        try await withDatabase(configuration: PoolConfiguration(maximum: 1, acquireTimeout: .seconds(60))) { database in
+            let insert: @Sendable (String) -> Statement = { "INSERT INTO drill_rows (value) VALUES (\($0))" }
+            let isolation: Statement =
+                "SELECT current_setting('transaction_isolation') || current_setting('transaction_read_only')"
+            let serializable = TransactionOptions(isolation: .serializable, isReadOnly: true)
+            // The first time, statements are prepared; the second time, the transaction begins with them.
+            for _ in 0..<2 {
+                try await database.transaction { _ = try await $0.execute(insert("kept")) }
+                let text: String = try await database.transaction(serializable) {
+                    try await $0.query(isolation)[0].decode(0)
+                }
+                #expect(text == "serializableon")
+            }
+            let undone = await code {
+                try await database.transaction { transaction in
+                    _ = try await transaction.execute(insert("undone"))
+                    throw DatabaseError(code: .other, description: "Enough.")
+                }
+            }
+            #expect(undone == .other)
+            // An error of the first statement is one of the transaction, and what cannot be sent is none.
+            let failing: Statement = "SELECT 1 / (count(*) - count(*)) FROM drill_rows"
+            for _ in 0..<2 {
+                let swallowed = await code {
+                    try await database.transaction { transaction in
+                        _ = try? await transaction.query(failing)
+                        _ = try await transaction.execute(insert("undone"))
+                    }
+                }
+                #expect(swallowed != nil)
+            }
+            let number: @Sendable (SQLValue) -> Statement = { "SELECT \($0)::integer + 1" }
+            for _ in 0..<2 {
+                try await database.transaction { transaction in
+                    let two: Int = try await transaction.query(number(.integer(1)))[0].decode(0)
+                    #expect(two == 2)
+                }
+                try await database.transaction { transaction in
+                    let refused = await code { _ = try await transaction.query(number(.integer(.max))) }
+                    #expect(refused != nil)
+                    try? await transaction.notify("nobody", payload: "")
+                }
+            }
+            try await database.transaction { _ in }
+            try await database.transaction { transaction in
+                _ = try await transaction.execute(insert("kept"))
+                try? await transaction.savepoint {
+                    _ = try await transaction.execute(insert("undone"))
+                    throw CancellationError()
+                }
+            }
+            let values = try await database.query("SELECT value FROM drill_rows ORDER BY value")
+            #expect(try values.map { try $0.decode(0, as: String.self) } == ["kept", "kept", "kept"])
+        }
+    }
+
     @Test func `statements go in one pipeline, and the first error ends it`() async throws {
         try await withDatabase { database in
             let counts = try await database.transaction { transaction in

@@ -7,6 +7,7 @@ import Logging
 import MedPostgres
 import MedSQLite
 import MedStorage
+import Synchronization
 
 /// database-load MODE URL-OR-FILE NUMBER SECONDS: does one thing for that long, and prints how often a second, and how many
 /// microseconds of processor time each took.
@@ -39,7 +40,14 @@ import MedStorage
             configuration: PoolConfiguration(minimum: callers, maximum: callers, acquireTimeout: .seconds(60)),
             logger: quiet)
         try await database.open()
-        let key = { @Sendable () -> Int in .random(in: 1...1_000_000) }
+        // pgbench asks no kernel for its random numbers either (splitmix64).
+        let seed = Atomic<UInt64>(UInt64.random(in: 0...(.max)))
+        let key = { @Sendable () -> Int in
+            var number = seed.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue
+            number = (number ^ number >> 30) &* 0xBF58_476D_1CE4_E5B9
+            number = (number ^ number >> 27) &* 0x94D0_49BB_1331_11EB
+            return 1 + Int((number ^ number >> 31) % 1_000_000)
+        }
         try await self.measure(
             callers: callers, seconds: seconds, each: ["pipeline", "copy"].contains(mode) ? number : 1
         ) {
