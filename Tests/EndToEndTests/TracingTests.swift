@@ -60,6 +60,18 @@ import Testing
         }
     }
 
+    @Test func `without metrics there are traces nevertheless`() async throws {
+        let collector = try RecordingCollector()
+        defer { collector.stop() }
+        let server = try await drillServer(self.environment(collector).merging(["METRICS": "off"]) { $1 })
+        #expect(try await server.get("/metrics").status == 404)
+        #expect(try await server.get("/_drill/rows").status == 200)
+        try await eventually("the spans have come") { collector.text("/v1/traces").contains("SELECT count(*)") }
+        server.send(SIGTERM)
+        #expect(try await server.waitForExit() == .code(0))
+        #expect(collector.text("/v1/metrics").isEmpty)
+    }
+
     @Test func `a failure is traced although nothing is sampled, unless the caller says no`() async throws {
         let collector = try RecordingCollector()
         defer { collector.stop() }

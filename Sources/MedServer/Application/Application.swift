@@ -48,7 +48,7 @@ public final class Application: Sendable {
     ///   - instance: which process this is, in the records of shutdowns.
     ///   - unrecorded: the shutdown of the last process here, if the database may not have it.
     ///   - recorded: called when the database has the record of this process's shutdown.
-    ///   - telemetry: what is measured, shown at `/metrics`; without it, there is no such page.
+    ///   - telemetry: what is measured, shown at `/metrics` if the settings say so; without it, there is no such page.
     ///   - levels: of the log, which the management port may change for a while.
     ///   - accessLogger: gets a line for every request that is not a probe.
     ///   - logger: for everything else.
@@ -128,7 +128,8 @@ public final class Application: Sendable {
                 limits: ConnectionLimits(settings.http),
                 access: settings.access,
                 telemetry: RequestTelemetry(
-                    access: accessLogger, metrics: telemetry?.http, pages: telemetry.map { MetricsPages($0.registry) },
+                    access: accessLogger, metrics: telemetry?.http,
+                    pages: settings.hasMetrics ? telemetry.map { MetricsPages($0.registry) } : nil,
                     tracer: telemetry?.tracer),
                 respond: { await responder.respond(to: $0, on: $1, route: $2) },
                 manage: { await manager.respond(to: $0, on: $1, route: $2) }

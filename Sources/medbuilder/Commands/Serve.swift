@@ -56,11 +56,13 @@ struct Serve: AsyncParsableCommand {
             tls?.reload()
             arguments.reloadLevels(levels, logger: logger)
         }
-        let telemetry = try settings.hasMetrics ? Self.makeTelemetry(settings, output, exporting) : nil
+        // Traces need it as well.
+        let telemetry =
+            try settings.hasMetrics || exporting != nil ? Self.makeTelemetry(settings, output, exporting) : nil
         if let telemetry { MetricsSystem.bootstrap(RegistryMetricsFactory(telemetry.registry, logger: logger)) }
         if let exporting {
             InstrumentationSystem.bootstrap(exporting.tracer)
-            exporting.start(telemetry, logger: logger)
+            exporting.start(settings.hasMetrics ? telemetry : nil, logger: logger)
         }
         // Before standard error is no longer the operator's: a URL that cannot be used is said there.
         let database = try settings.makeDatabase(telemetry: telemetry, logger: logger)
