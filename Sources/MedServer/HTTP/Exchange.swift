@@ -130,13 +130,8 @@ final class Exchange: Work, @unchecked Sendable {
         let sent = self.status == 0 ? 500 : self.status
         let status = delivered || self.isCutOff ? sent : RequestOutcome.clientLeft
         if let span {
-            span.operationName = "\(self.method.rawValue) \(self.pattern)"
-            span.attributes["http.route"] = self.pattern
-            span.attributes["http.response.status_code"] = status
-            if status >= 500 {
-                span.attributes["error.type"] = String(status)
-                span.setStatus(SpanStatus(code: .error))
-            }
+            // Most are neither sampled nor failures: nobody will read what is said of them.
+            if status >= 500 || span.isToBeExported { self.describe(span, status) }
             span.end()
         }
         self.carrier.shared.telemetry.ended(
@@ -152,6 +147,22 @@ final class Exchange: Work, @unchecked Sendable {
                 trace: self.span?.context.traceContext
             )
         )
+    }
+
+    /// Says what the request was (OpenTelemetry, "Semantic conventions for HTTP spans").
+    private func describe(_ span: TraceSpan, _ status: Int) {
+        span.operationName = "\(self.method.rawValue) \(self.pattern)"
+        // At once: each change is a copy of all.
+        var attributes = span.attributes
+        attributes["http.request.method"] = self.method.rawValue
+        attributes["network.protocol.version"] = self.version.major == 2 ? "2" : "1.\(self.version.minor)"
+        attributes["http.route"] = self.pattern
+        attributes["http.response.status_code"] = status
+        if status >= 500 {
+            attributes["error.type"] = String(status)
+            span.setStatus(SpanStatus(code: .error))
+        }
+        span.attributes = attributes
     }
 
     /// A part of its body came.

@@ -54,10 +54,12 @@ final class DatabaseMetrics: DatabaseObserver, PoolObserver {
         guard let tracer, let context = ServiceContext.current, context.traceContext != nil else { return nil }
         let span = tracer.startSpan(operation.rawValue, context: context, ofKind: .client)
         guard span.isRecording else { return span }
-        span.attributes["db.operation.name"] = operation.rawValue
-        // The text has no values: they travel as parameters.
-        span.attributes["db.query.text"] = sql
-        if count > 1 { span.attributes["db.operation.batch.size"] = count }
+        // The text has no values: they travel as parameters. All at once: each change is a copy of all.
+        var attributes: SpanAttributes = [
+            "db.operation.name": .string(operation.rawValue), "db.query.text": .string(sql),
+        ]
+        if count > 1 { attributes["db.operation.batch.size"] = count }
+        span.attributes = attributes
         return span
     }
 

@@ -30,11 +30,6 @@ struct RequestTelemetry: Sendable {
         if let tracer {
             tracer.extract(head.headers, into: &context, using: HeaderExtractor())
             let span = tracer.startSpan("HTTP", context: context, ofKind: .server)
-            if span.isRecording {
-                span.attributes["http.request.method"] = exchange.method.rawValue
-                span.attributes["network.protocol.version"] =
-                    exchange.version.major == 2 ? "2" : "1.\(exchange.version.minor)"
-            }
             exchange.span = span
             context = span.context
         }
@@ -49,14 +44,14 @@ struct RequestTelemetry: Sendable {
 
     private func log(_ outcome: RequestOutcome) {
         guard let access, access.logLevel <= .info else { return }
-        var metadata: Logger.Metadata = [
-            "event.dataset": "medbuilder.access",
-            "event.duration": .stringConvertible(outcome.duration.nanoseconds),
-            "http.request.method": .string(outcome.methodLabel),
-            "http.response.status_code": .stringConvertible(outcome.status),
-            "http.route": .string(outcome.route),
-            "http.response.body.bytes": .stringConvertible(outcome.responseBytes),
-        ]
+        // One that grows is hashed anew.
+        var metadata = Logger.Metadata(minimumCapacity: 10)
+        metadata["event.dataset"] = "medbuilder.access"
+        metadata["event.duration"] = .stringConvertible(outcome.duration.nanoseconds)
+        metadata["http.request.method"] = .string(outcome.methodLabel)
+        metadata["http.response.status_code"] = .stringConvertible(outcome.status)
+        metadata["http.route"] = .string(outcome.route)
+        metadata["http.response.body.bytes"] = .stringConvertible(outcome.responseBytes)
         if outcome.requestBytes > 0 { metadata["http.request.body.bytes"] = .stringConvertible(outcome.requestBytes) }
         if let id = outcome.requestID { metadata["http.request.id"] = .string(id) }
         if let trace = outcome.trace {

@@ -17,6 +17,9 @@ public struct TraceSpan: Span {
     /// Whether anything that is said about the span is kept.
     public var isRecording: Bool { self.recorder?.isRecording ?? false }
 
+    /// Whether it is exported at its end, as far as is known: it is sampled, or was said to have failed.
+    package var isToBeExported: Bool { self.recorder.map { $0.trace.isSampled || $0.isServerError } ?? false }
+
     /// What is done; empty if it is not recorded.
     public var operationName: String {
         get { self.recorder?.name ?? "" }
