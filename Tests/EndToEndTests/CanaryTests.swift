@@ -174,6 +174,12 @@ import Testing
                     "\(Self.mark)body", "http://127.0.0.1:\(port)/\(Self.mark)\(entry)?\(Self.mark)=\(Self.mark)",
                 ])
         }
+        _ = try? await runTool(
+            "curl",
+            [
+                "-sS", "--max-time", "20", "--http2-prior-knowledge", "-X", "\(Self.mark)hmethod",
+                "http://127.0.0.1:\(port)/_drill/throw",
+            ])
         var outputs = try await self.outputs(server, collector, management: management)
         // One that is being worked on when the process traps.
         let caught = try await RawClient.connect(port: port)

@@ -155,7 +155,13 @@ import Testing
             let answer = try await RawClient.exchange(port: port, "PUT", "/log-level", fields: fields, body: "info")
             #expect(answer.status == status, "\(fields)")
         }
-        #expect(try await RawClient.exchange(port: port, "PUT", "/log-level", body: "loud").status == 400)
+        // Also of what silences the log: who has done it and when must be in it.
+        let told = server.messages.count { $0 == "Log levels changed" }
+        #expect(try await RawClient.exchange(port: port, "PUT", "/log-level", body: "critical").status == 200)
+        try await eventually("it is told") { server.messages.count { $0 == "Log levels changed" } > told }
+        for body in ["loud", "x\"y=debug", "x\u{1B}=debug", "debug,\n,info"] {
+            #expect(try await RawClient.exchange(port: port, "PUT", "/log-level", body: body).status == 400)
+        }
         #expect(try await RawClient.exchange(port: port, "GET", "/anything").status == 404)
     }
 

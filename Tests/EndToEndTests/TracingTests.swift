@@ -141,6 +141,35 @@ import Testing
             try await wary.get("/metrics").text.contains(#"otlp_items_total{signal="traces",outcome="exported"} 0"#))
     }
 
+    @Test(arguments: [0, 42, 99]) func `a status that HTTP does not have is a failure of the collector alone`(
+        status: Int
+    )
+        async throws
+    {
+        let collector = try RecordingCollector { _ in status }
+        defer { collector.stop() }
+        let server = try await drillServer(self.environment(collector))
+        #expect(try await server.get("/_drill/hello").status == 200)
+        let record = try await server.record("Telemetry is not taken")
+        #expect(record.field("error.message") == "The collector could not be reached, or did not answer in time.")
+        #expect(try await server.get("/ready").status == 200)
+        server.send(SIGTERM)
+        #expect(try await server.waitForExit() == .code(0))
+    }
+
+    @Test func `a collector that never says a word does not hold up the end`() async throws {
+        let silent = try SilentListener()
+        let server = try await drillServer([
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:\(silent.port)", "SHUTDOWN_DEADLINE_SECONDS": "8",
+            "OTEL_BSP_SCHEDULE_DELAY": "50",
+        ])
+        #expect(try await server.get("/_drill/hello").status == 200)
+        // Somebody is connecting by then.
+        try await Task.sleep(for: .milliseconds(300))
+        server.send(SIGTERM)
+        #expect(try await server.waitForExit() == .code(0))
+    }
+
     @Test func `wrong settings of OpenTelemetry are refused, all of them`() async throws {
         let refused = try await run(
             "serve",

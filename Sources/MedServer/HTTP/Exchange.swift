@@ -151,10 +151,10 @@ final class Exchange: Work, @unchecked Sendable {
 
     /// Says what the request was (OpenTelemetry, "Semantic conventions for HTTP spans").
     private func describe(_ span: TraceSpan, _ status: Int) {
-        span.operationName = "\(self.method.rawValue) \(self.pattern)"
+        span.operationName = "\(self.method.label) \(self.pattern)"
         // At once: each change is a copy of all.
         var attributes = span.attributes
-        attributes["http.request.method"] = self.method.rawValue
+        attributes["http.request.method"] = self.method.label
         attributes["network.protocol.version"] = self.version.major == 2 ? "2" : "1.\(self.version.minor)"
         attributes["http.route"] = self.pattern
         attributes["http.response.status_code"] = status
@@ -188,7 +188,7 @@ final class Exchange: Work, @unchecked Sendable {
         if case .application = self.kind { true } else { false }
     }
 
-    var workName: String { "\(self.method.rawValue) \(self.route.pattern)" }
+    var workName: String { "\(self.method.label) \(self.route.pattern)" }
 
     /// Cancels the handler, in a task of its own: what an application does at a cancellation may block or trap, and must not do
     /// so on the event loop.

@@ -29,13 +29,14 @@ struct LogLevelRoute: Sendable {
     @Sendable private func put(request: Request, context: ServerRequestContext) async throws -> Response {
         try self.authorize(request, context)
         let body = try await request.body.collect(upTo: LogLevelRules.maximumLength)
-        let text = String(buffer: body).split(whereSeparator: \.isNewline).joined()
+        let text = String(buffer: body).split(whereSeparator: \.isNewline).joined(separator: ",")
         do throws(LogLevelRulesError) {
             let rules = try LogLevelRules(text)
-            self.levels.override(rules, until: .now + Self.duration)
+            // Before it holds: it may be what silences this very line.
             self.logger.notice(
                 "Log levels changed",
                 metadata: ["log.levels": "\(rules)", "log.levels_seconds": "\(Self.duration.components.seconds)"])
+            self.levels.override(rules, until: .now + Self.duration)
             return self.answer()
         } catch {
             return DrillRoutes.json(.badRequest, #"{"error":"invalid_level"}"#)

@@ -48,7 +48,7 @@ final class HTTPMetrics: Sendable {
     }
 
     func ended(_ outcome: RequestOutcome) {
-        let key = Key(method: outcome.methodLabel, route: outcome.route, status: outcome.status)
+        let key = Key(method: outcome.method.label, route: outcome.route, status: outcome.status)
         let series = self.series.withLock { known in
             if let series = known[key] { return series }
             let labels = (key.method, key.route, String(key.status))

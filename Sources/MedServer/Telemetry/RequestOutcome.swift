@@ -25,11 +25,13 @@ struct RequestOutcome: Sendable {
     var isProbe: Bool
     /// Where its span is, if it has one.
     var trace: TraceContext?
+}
 
-    /// The method as a label: one of those that HTTP knows, so that nobody can make series at will.
-    var methodLabel: String {
-        switch self.method {
-        case .GET, .HEAD, .POST, .PUT, .PATCH, .DELETE, .OPTIONS, .CONNECT, .TRACE: self.method.rawValue
+extension HTTPMethod {
+    /// One of the methods that HTTP knows: any other is a caller's text, which could be anything, and makes as many series as they like.
+    var label: String {
+        switch self {
+        case .GET, .HEAD, .POST, .PUT, .PATCH, .DELETE, .OPTIONS, .CONNECT, .TRACE: self.rawValue
         default: "_OTHER"
         }
     }

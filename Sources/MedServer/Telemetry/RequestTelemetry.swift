@@ -48,7 +48,7 @@ struct RequestTelemetry: Sendable {
         var metadata = Logger.Metadata(minimumCapacity: 10)
         metadata["event.dataset"] = "medbuilder.access"
         metadata["event.duration"] = .stringConvertible(outcome.duration.nanoseconds)
-        metadata["http.request.method"] = .string(outcome.methodLabel)
+        metadata["http.request.method"] = .string(outcome.method.label)
         metadata["http.response.status_code"] = .stringConvertible(outcome.status)
         metadata["http.route"] = .string(outcome.route)
         metadata["http.response.body.bytes"] = .stringConvertible(outcome.responseBytes)

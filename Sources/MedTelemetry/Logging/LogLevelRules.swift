@@ -56,6 +56,9 @@ public struct LogLevelRules: Sendable, Equatable, CustomStringConvertible {
             let name = parts[0]
             if name.isEmpty {
                 mistakes.append("Entry \(number) has no name before '='.")
+            } else if !name.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }) {
+                mistakes.append(
+                    "Entry \(number): a name has only visible characters of ASCII, and neither quotes nor backslashes.")
             } else if self.levels.updateValue(level, forKey: name) != nil {
                 mistakes.append("Entry \(number): '\(Self.quoted(name))' is given a second time.")
             }

@@ -25,6 +25,9 @@ struct OTLPSender: Sendable {
         // A request that exports spans must not make more of them.
         configuration.tracing.tracer = nil
         configuration.maximumUsesPerConnection = nil
+        // The guard is of HTTP/1.1, which every collector speaks.
+        configuration.httpVersion = .http1Only
+        configuration.http1_1ConnectionDebugInitializer = { OTLPStatusGuard.add(to: $0) }
         configuration.connectionPool = .init(
             idleTimeout: .seconds(30), concurrentHTTP1ConnectionsPerHostSoftLimit: 2)
         // The back-off is ours: a collector that is away must be known as such at once.
@@ -84,7 +87,16 @@ struct OTLPSender: Sendable {
         return OTLPAnswer.rejected(bytes, isJSON: type.contains("json"), signal: body.signal)
     }
 
-    func shutdown() async { try? await self.client.shutdown() }
+    /// Ends the client. One that waits for a network that swallows everything would take longer than whoever waits for the end has: it goes
+    /// on without them.
+    func shutdown() async {
+        let done = Doorbell()
+        Task.detached { [client] in
+            try? await client.shutdown()
+            done.ring()
+        }
+        await done.wait(upTo: .milliseconds(500), .system)
+    }
 }
 
 extension Duration {

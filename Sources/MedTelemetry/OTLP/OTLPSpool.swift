@@ -92,7 +92,8 @@ public struct OTLPSpool: Sendable {
         let fields = parts[0].split(separator: "-", omittingEmptySubsequences: false)
         guard (2...3).contains(parts.count), fields.count == 4, fields[0].count == 20, fields[1].count == 6,
             fields[0].utf8.allSatisfy({ (0x30...0x39).contains($0) }), Int(fields[1]) != nil,
-            let signal = OTLPSignal(rawValue: String(fields[2])), let count = Int(fields[3]), count >= 0,
+            let signal = OTLPSignal(rawValue: String(fields[2])), let count = Int(fields[3]),
+            (0...Self.maximumFileSize).contains(count),
             parts[1] == "pb" || parts[1] == "json", parts.count == 2 || parts[2] == "gz"
         else { return nil }
         return Description(
@@ -124,7 +125,7 @@ public struct OTLPSpool: Sendable {
     }
 
     private func read(_ name: String) -> [UInt8]? {
-        let file = open(self.path(name), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+        let file = open(self.path(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }
         var status = stat()

@@ -49,7 +49,7 @@ package final class RecordingCollector: Sendable {
                     path: parts.count > 1 ? String(parts[1]) : "", fields: request.fields, body: request.body)
                 recorded.update { $0.append(delivery) }
                 return
-                    "HTTP/1.1 \(status(delivery)) Answered\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+                    "HTTP/1.1 \(String(format: "%03d", status(delivery))) Answered\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
             }
         }
     }

@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import CoreMetrics
+import Dispatch
 import Foundation
 import Instrumentation
 import Logging
@@ -52,9 +53,11 @@ struct Serve: AsyncParsableCommand {
         let logger = Logger(label: "medbuilder")
         let tls = try settings.tlsIdentity(logger: logger)
         let arguments = self.settings
+        // A file can take for ever (a pipe, a network that is gone), and the thread of the signals has to hear of the next one.
+        let reading = DispatchQueue(label: "settings")
         stop.onHangUp {
             tls?.reload()
-            arguments.reloadLevels(levels, logger: logger)
+            reading.async { arguments.reloadLevels(levels, logger: logger) }
         }
         // Traces need it as well.
         let telemetry =

@@ -50,6 +50,20 @@ import Testing
         #expect(await OTLPSpool(folder: self.folder).names(.traces) == [])
     }
 
+    @Test func `what somebody else has put there stops nobody`() async throws {
+        defer { self.remove() }
+        let spool = OTLPSpool(folder: self.folder)
+        _ = await spool.save([self.body(1, size: 10)], wallNow: 5)
+        // A count that no body has, which would be more than can be added up.
+        try Data("x".utf8).write(
+            to: URL(filePath: "\(self.folder)/00000000000000000001-000000-traces-9223372036854775807.pb"))
+        // A pipe: whoever opens it waits for a writer.
+        #expect(mkfifo("\(self.folder)/00000000000000000002-000000-traces-1.pb", 0o600) == 0)
+        var loaded: [OTLPBody?] = []
+        for name in await spool.names(.traces) { loaded.append(await spool.load(name)) }
+        #expect(loaded == [nil, self.body(1, size: 10)])
+    }
+
     @Test func `what a killed process has left unfinished is cleared away`() async throws {
         defer { self.remove() }
         let spool = OTLPSpool(folder: self.folder)
