@@ -67,6 +67,12 @@ import Testing
         let refused = try await server.post("/metrics")
         #expect(refused.status == 405 && refused["allow"] == "GET, HEAD")
         #expect(try await server.get("/metrics/x").status == 404)
+        for (target, status) in [
+            ("http://localhost/metrics?x", 200), ("HTTP://localhost:1/metrics", 200),
+            ("http://localhost/x/metrics", 404),
+        ] {
+            #expect(try await RawClient.exchange(port: port, "GET", target).status == status, "\(target)")
+        }
         // One connection, several questions: each gets its answer in turn.
         let client = try await server.connect()
         for target in ["/metrics", "/live", "/metrics?x=y", "/_drill/hello"] {

@@ -277,8 +277,16 @@ extension ServerConnection {
     }
 
     private static func isMetrics(_ target: String) -> Bool {
-        target.utf8.count >= 8 && target.hasPrefix("/metrics")
-            && (target.utf8.count == 8 || target.utf8.dropFirst(8).first == UInt8(ascii: "?"))
+        guard target.utf8.first != UInt8(ascii: "/") else {
+            return target.utf8.count >= 8 && target.hasPrefix("/metrics")
+                && (target.utf8.count == 8 || target.utf8.dropFirst(8).first == UInt8(ascii: "?"))
+        }
+        // The absolute form (RFC 9112, section 3.2.2), which is what proxies get.
+        guard target.lowercased().hasPrefix("http://") || target.lowercased().hasPrefix("https://") else {
+            return false
+        }
+        let authority = target.drop { $0 != ":" }.dropFirst(3)
+        return authority.firstIndex(of: "/").map { self.isMetrics(String(authority[$0...])) } ?? false
     }
 
     /// Who the client is, as far as anybody can be believed; nil if the connection has no address.

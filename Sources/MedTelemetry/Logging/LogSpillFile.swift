@@ -50,6 +50,8 @@ final class LogSpillFile {
         do throws(Failure) {
             let size = try Self.claim(descriptor)
             (self.sizes, self.head, self.tail, self.wasCutShort) = try Self.scan(descriptor, size: size)
+            // Errors can quote what nobody else on the machine should read. Not before it is sure that the file is ours.
+            guard fchmod(descriptor, 0o600) == 0 else { throw .system("fchmod") }
         } catch {
             close(descriptor)
             throw error
@@ -59,15 +61,15 @@ final class LogSpillFile {
         if self.sizes.isEmpty { self.empty() }
     }
 
-    /// Makes sure that the file is an ordinary one, for nobody's eyes but the owner's, and for this process alone.
+    /// Makes sure that the file is an ordinary one of this user, under one name, and for this process alone.
     ///
     /// - Returns: Its size.
     private static func claim(_ descriptor: Int32) throws(Failure) -> Int {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .system("fstat") }
         guard status.st_mode & S_IFMT == S_IFREG else { throw Failure(reason: "not an ordinary file") }
-        // Errors can quote what nobody else on the machine should read.
-        guard fchmod(descriptor, 0o600) == 0 else { throw .system("fchmod") }
+        // Its owner, or whoever knows it by another name, could read what is spilled, and put lines into the log.
+        guard status.st_uid == geteuid(), status.st_nlink == 1 else { throw Failure(reason: "somebody else's file") }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             throw errno == EWOULDBLOCK ? Failure(reason: "in use by another process") : .system("flock")
         }

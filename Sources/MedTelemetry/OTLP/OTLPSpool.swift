@@ -105,7 +105,14 @@ public struct OTLPSpool: Sendable {
     private func path(_ name: String) -> String { "\(self.folder)/\(name)" }
 
     private func list() -> [String] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: self.folder)) ?? []).sorted()
+        guard self.isOurs else { return [] }
+        return ((try? FileManager.default.contentsOfDirectory(atPath: self.folder)) ?? []).sorted()
+    }
+
+    /// Whether the folder is one, of this user, and no link to another: whose files are none of our business.
+    private var isOurs: Bool {
+        var status = stat()
+        return lstat(self.folder, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR && status.st_uid == geteuid()
     }
 
     private func size() -> Int {
@@ -119,6 +126,7 @@ public struct OTLPSpool: Sendable {
     private func makeFolder() -> Bool {
         try? FileManager.default.createDirectory(
             atPath: self.folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        guard self.isOurs else { return false }
         // Left by a process that was killed while it wrote.
         for name in self.list() where name.hasPrefix(".") && name.hasSuffix(".part") { unlink(self.path(name)) }
         return chmod(self.folder, 0o700) == 0

@@ -296,6 +296,13 @@ import Testing
         try content.write(to: URL(filePath: self.folder.spill))
         #expect(try await self.reason(path: self.folder.spill) == "not a spill file of this program")
         #expect(FileManager.default.contents(atPath: self.folder.spill) == content)
+        let mode = try FileManager.default.attributesOfItem(atPath: self.folder.spill)[.posixPermissions] as? Int
+        #expect(mode != 0o600)
+        // One that has another name as well could be read by whoever knows that.
+        let twice = self.folder.path + "/twice"
+        try Data().write(to: URL(filePath: twice))
+        try FileManager.default.linkItem(atPath: twice, toPath: twice + "-again")
+        #expect(try await self.reason(path: twice) == "somebody else's file")
     }
 
     @Test func `two writers never share a file`() async throws {

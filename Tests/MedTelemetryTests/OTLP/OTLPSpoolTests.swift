@@ -64,6 +64,25 @@ import Testing
         #expect(loaded == [nil, self.body(1, size: 10)])
     }
 
+    @Test func `a link to somebody's folder is not followed`() async throws {
+        let theirs = self.folder + "-theirs"
+        defer {
+            self.remove()
+            try? FileManager.default.removeItem(atPath: theirs)
+        }
+        try FileManager.default.createDirectory(
+            atPath: theirs, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        let name = "00000000000000000001-000000-traces-1.pb"
+        for file in [name, ".mine.part"] { try Data("x".utf8).write(to: URL(filePath: "\(theirs)/\(file)")) }
+        try FileManager.default.createSymbolicLink(atPath: self.folder, withDestinationPath: theirs)
+        let spool = OTLPSpool(folder: self.folder)
+        #expect(await spool.names(.traces) == [])
+        #expect(await spool.save([self.body(1, size: 1)], wallNow: 1) == [false])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: theirs).sorted() == [".mine.part", name])
+        let mode = try FileManager.default.attributesOfItem(atPath: theirs)[.posixPermissions] as? Int
+        #expect(mode == 0o755)
+    }
+
     @Test func `what a killed process has left unfinished is cleared away`() async throws {
         defer { self.remove() }
         let spool = OTLPSpool(folder: self.folder)
