@@ -194,7 +194,8 @@ public final class OTLPExporter: Sendable {
                         "Telemetry is not taken",
                         metadata: [
                             "otlp.signal": "\(signal.rawValue)", "otlp.lost": "\(lost)",
-                            "error.message": "\(failure.map { "\($0)" } ?? "There was no room for more.")",
+                            "error.message":
+                                "\(failure.map { "\($0)" } ?? "They found no room, were too large, or a collector took only a part.")",
                         ])
                 case .recovered:
                     logger.notice("Telemetry is taken again", metadata: ["otlp.signal": "\(signal.rawValue)"])
