@@ -20,15 +20,15 @@ test: check ## Install what is missing, build and run every test; FILTER=Shutdow
 	@scripts/setup.sh test
 	$(SWIFT) build --build-tests
 ifdef FILTER
-	$(SWIFT) test --skip-build --filter '$(FILTER)'
+	@SWIFT='$(SWIFT)' scripts/run-tests.sh --filter '$(FILTER)'
 else
 	Models/check.sh short
 	@# All at once, they would wait for one another until time limits strike that have to be short; a few at a time are as fast.
-	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8 $(SWIFT) test --skip-build --skip EndToEndTests
+	SWIFT='$(SWIFT)' SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8 scripts/run-tests.sh --skip EndToEndTests
 	@# The end-to-end tests have the machine to themselves: two cores are few for both.
 	scripts/api-docs.sh
 	@$(MAKE) examples
-	$(SWIFT) test --skip-build --filter EndToEndTests
+	SWIFT='$(SWIFT)' scripts/run-tests.sh --filter EndToEndTests
 endif
 
 build: ## Build everything in debug, the tests too

@@ -72,9 +72,13 @@ import Testing
             getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
             limit.rlim_cur = 64
             setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            while open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0 {}
-            let usage = try FileDescriptorReader().read()
-            precondition(usage.open == 64 && usage.limit == 64 && usage.percentage == 100)
+            // Once more, should one of the system's own threads have closed one of its descriptors in between.
+            var usage: FileDescriptorUsage?
+            for _ in 0..<100 where usage?.open != 64 {
+                while open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0 {}
+                usage = try FileDescriptorReader().read()
+            }
+            precondition(usage?.open == 64 && usage?.limit == 64 && usage?.percentage == 100)
             let report = try await HealthCheck.fileDescriptors().run()
             precondition(report.status == .unhealthy)
         }
