@@ -128,7 +128,8 @@ public final class Application: Sendable {
                 limits: ConnectionLimits(settings.http),
                 access: settings.access,
                 telemetry: RequestTelemetry(
-                    access: accessLogger, metrics: telemetry?.http,
+                    access: accessLogger.map { PreparedLogger($0, "Request answered", dataset: "medbuilder.access") },
+                    metrics: telemetry?.http,
                     pages: settings.hasMetrics ? telemetry.map { MetricsPages($0.registry) } : nil,
                     tracer: telemetry?.tracer),
                 respond: { await responder.respond(to: $0, on: $1, route: $2) },

@@ -14,7 +14,7 @@ import Tracing
 struct RequestTelemetry: Sendable {
     let requestIDs = RequestIDSource()
     /// Where the access log goes; nil for nowhere.
-    var access: Logger?
+    var access: PreparedLogger?
     /// Where it is counted; nil for nowhere.
     var metrics: HTTPMetrics?
     /// Who writes the pages; nil where there are none.
@@ -43,21 +43,17 @@ struct RequestTelemetry: Sendable {
     }
 
     private func log(_ outcome: RequestOutcome) {
-        guard let access, access.logLevel <= .info else { return }
-        // One that grows is hashed anew.
-        var metadata = Logger.Metadata(minimumCapacity: 10)
-        metadata["event.dataset"] = "medbuilder.access"
-        metadata["event.duration"] = .stringConvertible(outcome.duration.nanoseconds)
-        metadata["http.request.method"] = .string(outcome.method.label)
-        metadata["http.response.status_code"] = .stringConvertible(outcome.status)
-        metadata["http.route"] = .string(outcome.route)
-        metadata["http.response.body.bytes"] = .stringConvertible(outcome.responseBytes)
-        if outcome.requestBytes > 0 { metadata["http.request.body.bytes"] = .stringConvertible(outcome.requestBytes) }
-        if let id = outcome.requestID { metadata["http.request.id"] = .string(id) }
-        if let trace = outcome.trace {
-            metadata["trace.id"] = .string(trace.traceID.description)
-            metadata["span.id"] = .string(trace.spanID.description)
+        self.access?.log(level: .info) { fields in
+            fields.add("event.duration", outcome.duration.nanoseconds)
+            if outcome.requestBytes > 0 { fields.add("http.request.body.bytes", outcome.requestBytes) }
+            if let id = outcome.requestID { fields.add("http.request.id", id) }
+            fields.add("http.request.method", outcome.method.label)
+            fields.add("http.response.body.bytes", outcome.responseBytes)
+            fields.add("http.response.status_code", outcome.status)
+            fields.add("http.route", outcome.route)
+            guard let trace = outcome.trace else { return }
+            fields.add("span.id", trace.spanID)
+            fields.add("trace.id", trace.traceID)
         }
-        access.info("Request answered", metadata: metadata)
     }
 }

@@ -92,6 +92,41 @@ struct JSONLogLayout: Sendable {
         line.append(raw: Self.end)
     }
 
+    // MARK: Prepared records
+
+    /// What stands between the level of a record and its fields, of one that says the same sentence each time.
+    func middle(message: String, dataset: String) -> [UInt8] {
+        let scratch = LogScratch()
+        var line = LogLine(buffer: scratch.buffer)
+        line.appendJSON(message, limit: LogLine.Limit.message)
+        line.append(raw: self.service)
+        line.append(raw: ",\"event.dataset\":")
+        line.appendJSON(dataset, limit: LogLine.Limit.name)
+        line.append(raw: self.logger)
+        return withExtendedLifetime(scratch) { Array(line.bytes) }
+    }
+
+    /// Appends the line of a record, without its newline, whose fields `body` writes.
+    @inline(__always)
+    static func append(
+        time: Int64,
+        level: Logger.Level,
+        middle: [UInt8],
+        to line: consuming LogLine,
+        scratch: LogScratch,
+        fields body: (inout PreparedLogFields) -> Void
+    ) -> LogLine? {
+        line.append(raw: "{\"@timestamp\":\"")
+        line.append(unixMilliseconds: time, cachedIn: scratch)
+        line.append(raw: Self.head(of: level))
+        line.append(raw: middle)
+        var fields = PreparedLogFields(line: line)
+        body(&fields)
+        var line = fields.takeLine()
+        line?.append(raw: Self.end)
+        return line
+    }
+
     @inline(__always)
     private func appendHead(of record: LogRecord, to line: inout LogLine, scratch: LogScratch) {
         line.append(raw: "{\"@timestamp\":\"")
@@ -109,7 +144,7 @@ struct JSONLogLayout: Sendable {
 
     /// Takes back what has no room, and says so in its place.
     @inline(__always)
-    private static func fits(_ line: inout LogLine, since start: Int) -> Bool {
+    fileprivate static func fits(_ line: inout LogLine, since start: Int) -> Bool {
         guard line.isFull(with: Self.truncationMark.utf8CodeUnitCount + Self.end.utf8CodeUnitCount) else { return true }
         line.truncate(to: start)
         line.append(raw: Self.truncationMark)
@@ -180,6 +215,19 @@ struct JSONLogLayout: Sendable {
         case .error: "\",\"log.level\":\"error\",\"message\":"
         case .critical: "\",\"log.level\":\"critical\",\"message\":"
         }
+    }
+}
+
+extension LogLine {
+    /// Appends a field whose name is known to need no escapes; whether there was room for it.
+    @inline(__always)
+    mutating func appendField(named name: StaticString, _ value: (inout LogLine) -> Void) -> Bool {
+        let start = self.count
+        self.append(raw: ",\"")
+        self.append(raw: name)
+        self.append(raw: "\":")
+        value(&self)
+        return JSONLogLayout.fits(&self, since: start)
     }
 }
 

@@ -143,6 +143,39 @@ struct LogLine: ~Copyable {
         self.append(UInt8(ascii: "\""))
     }
 
+    /// Appends a whole number as a JSON string, as all metadata is written.
+    @inline(__always)
+    mutating func appendJSON(_ number: Int64) {
+        self.append(UInt8(ascii: "\""))
+        if number < 0 { self.append(UInt8(ascii: "-")) }
+        var rest = UInt64(number.magnitude)
+        // The longest has twenty digits. They are written from the last to the first, inside the memory by the line below.
+        let longest = 20
+        guard self.count + longest <= LogScratch.capacity else { return }
+        let place = self.buffer + self.count
+        var first = longest
+        repeat {
+            first -= 1
+            place[first] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
+        } while rest > 0
+        memmove(place, place + first, longest - first)
+        self.count += longest - first
+        self.append(UInt8(ascii: "\""))
+    }
+
+    /// Appends sixteen hexadecimal digits.
+    @inline(__always)
+    mutating func append(hexadecimal word: UInt64) {
+        // Inside the memory, by the line below.
+        guard self.count + 16 <= LogScratch.capacity else { return }
+        for place in 0..<16 {
+            let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - place * 4)) & 15
+            self.buffer[self.count + place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+        }
+        self.count += 16
+    }
+
     /// Appends the text of a metadata value as a JSON string, with a limit of its own; nothing if it is not a text.
     mutating func appendJSON(_ value: Logger.MetadataValue, limit: Int) {
         switch value {

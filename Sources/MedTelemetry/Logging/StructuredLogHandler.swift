@@ -68,6 +68,14 @@ public struct StructuredLogHandler: LogHandler {
         }
     }
 
+    /// Whether neither this logger nor the context of the caller adds metadata to a record.
+    var hasNothingToAdd: Bool { self.metadata.isEmpty && (self.metadataProvider?.get().isEmpty ?? true) }
+
+    /// Prepares a record for ``PreparedLogger``; nil if the handler can only take metadata.
+    func prepare(message: String, dataset: String) -> LogHandlerCore.PreparedRecord? {
+        self.core.prepare(message: message, dataset: dataset)
+    }
+
     public var logLevel: Logger.Level {
         get { self.ownLevel ?? self.core.level.level }
         set { self.ownLevel = newValue }

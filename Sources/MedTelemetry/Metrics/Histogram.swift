@@ -27,7 +27,7 @@ public final class Histogram: Sendable {
     private struct Rare {
         /// One for each bucket, the last for +Inf; empty until there is the first.
         var exemplars: [Exemplar?] = []
-        /// Nanoseconds that were moved here because 64 bits have room for no more than 292 years.
+        /// The sum of the durations as of the last look at it. The words have room for 584 years, and begin anew then.
         var nanoseconds: Int128 = 0
     }
 
@@ -149,13 +149,10 @@ public final class Histogram: Sendable {
         guard self.areSeconds else { return .number(self.words.doubleSum(at: self.sumIndex)) }
         return .nanoseconds(
             self.rare.withLock { rare in
-                var sum = self.words.sum(at: self.sumIndex)
-                // Whoever reads keeps the words from running over: 146 years of durations do not end between two pages.
-                if sum > 1 << 62 {
-                    rare.nanoseconds += Int128(self.words.take(at: self.sumIndex))
-                    sum = 0
-                }
-                return rare.nanoseconds + Int128(sum)
+                // What has come since then is right, even if the words have begun anew in between.
+                let sum = self.words.sum(at: self.sumIndex)
+                rare.nanoseconds += Int128(sum &- UInt64(truncatingIfNeeded: rare.nanoseconds))
+                return rare.nanoseconds
             })
     }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dispatch
+import Foundation
 import Testing
 
 @testable import MedTelemetry
@@ -23,13 +24,35 @@ import Testing
         #expect((1..<19).allSatisfy { words.sum(at: $0) == 0 })
     }
 
-    @Test func `what is taken is not there any more, and nothing is lost`() {
-        let words = StripedWords(width: 1)
-        words.add(7 as UInt64, at: 0)
-        words.grow()
-        words.add(5 as UInt64, at: 0)
-        #expect(words.take(at: 0) == 12 && words.sum(at: 0) == 0)
+    @Test func `the first thread, others before the rows, and others after them are all in the sum`() {
+        let words = StripedWords(width: 2)
         words.add(1 as UInt64, at: 0)
-        #expect(words.sum(at: 0) == 1)
+        words.add(0.5, at: 1)
+        self.onAnotherThread {
+            words.add(10 as UInt64, at: 0)
+            words.add(0.25, at: 1)
+        }
+        #expect(words.sum(at: 0) == 11 && words.doubleSum(at: 1) == 0.75)
+        words.grow()
+        words.add(100 as UInt64, at: 0)
+        self.onAnotherThread { words.add(1000 as UInt64, at: 0) }
+        #expect(words.sum(at: 0) == 1111 && words.doubleSum(at: 1) == 0.75)
+    }
+
+    @Test func `threads that come and go lose nothing`() {
+        let words = StripedWords(width: 1)
+        for _ in 0..<200 {
+            self.onAnotherThread { for _ in 0..<100 { words.add(1 as UInt64, at: 0) } }
+        }
+        #expect(words.sum(at: 0) == 20_000)
+    }
+
+    private func onAnotherThread(_ body: @escaping @Sendable () -> Void) {
+        let done = DispatchSemaphore(value: 0)
+        Thread {
+            body()
+            done.signal()
+        }.start()
+        done.wait()
     }
 }
