@@ -13,6 +13,19 @@ private enum RequestIDKey: ServiceContextKey {
 }
 
 extension ServiceContext {
+    /// An empty context with room for the name of a request and its trace: one that grows asks for memory twice.
+    static let forRequest: ServiceContext = {
+        var context = ServiceContext.topLevel
+        context.requestID = ""
+        context.traceContext = TraceID(high: 0, low: 1).flatMap { trace in
+            SpanID(1).map { TraceContext(traceID: trace, spanID: $0) }
+        }
+        // What is taken out leaves its room.
+        context.requestID = nil
+        context.traceContext = nil
+        return context
+    }()
+
     /// The name of the request.
     var requestID: String? {
         get { self[RequestIDKey.self] }

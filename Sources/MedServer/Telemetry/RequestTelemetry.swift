@@ -25,7 +25,7 @@ struct RequestTelemetry: Sendable {
 
     /// Starts a request's task in the request's context: its name, and its span where requests are traced.
     func inContext<Result>(of exchange: Exchange, _ head: HTTPRequestHead, _ body: () -> Result) -> Result {
-        var context = ServiceContext.topLevel
+        var context = ServiceContext.forRequest
         context.requestID = exchange.requestID
         if let tracer {
             tracer.extract(head.headers, into: &context, using: HeaderExtractor())

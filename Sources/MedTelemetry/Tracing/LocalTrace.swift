@@ -25,9 +25,16 @@ final class LocalTrace: Sendable {
         self.slots = slots
     }
 
-    deinit {
-        // A local root that never ends must not keep its place for ever.
-        if case .waiting(_, let size) = self.phase.withLock({ $0 }) { self.slots.giveBack(size: size) }
+    deinit { self.abandon() }
+
+    /// Discards what waits, and gives back its place: the local root never ends.
+    func abandon() {
+        let size = self.phase.withLock { phase -> Int? in
+            guard case .waiting(_, let size) = phase else { return nil }
+            phase = .discarded
+            return size
+        }
+        if let size { self.slots.giveBack(size: size) }
     }
 
     /// Takes note that a span has ended.

@@ -92,7 +92,7 @@ public final class RecordingTracer: Tracer {
         let recorder = SpanRecorder(
             name: operationName, trace: trace, parent: parent, kind: kind, start: instant().nanosecondsSinceEpoch,
             isLocalRoot: isLocalRoot, local: local, tracer: self)
-        context.traceScope = TraceScope(trace: trace, local: local, recorder: recorder)
+        context.traceScope = .span(recorder)
         return TraceSpan(context: context, recorder: recorder)
     }
 

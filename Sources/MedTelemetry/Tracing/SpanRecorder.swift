@@ -12,8 +12,6 @@ final class SpanRecorder: Sendable {
     struct Record: Sendable {
         var name: String
         var end: UInt64?
-        /// Gone at the end: there the span waits in it, and neither must keep the other for ever.
-        var local: LocalTrace?
         var attributes = SpanAttributes()
         var droppedAttributeCount = 0
         var events: [SpanEvent] = []
@@ -29,6 +27,8 @@ final class SpanRecorder: Sendable {
     let start: UInt64
     /// Whether this process has no span around this one.
     let isLocalRoot: Bool
+    /// Where it waits for the end of its trace in this process. The two keep one another until that: see `deinit`.
+    let local: LocalTrace?
     let tracer: RecordingTracer
     private let record: Mutex<Record>
 
@@ -41,8 +41,14 @@ final class SpanRecorder: Sendable {
         self.kind = kind
         self.start = start
         self.isLocalRoot = isLocalRoot
+        self.local = local
         self.tracer = tracer
-        self.record = Mutex(Record(name: name, local: local))
+        self.record = Mutex(Record(name: name))
+    }
+
+    deinit {
+        // A local root that nobody can end any more: spans that wait for its end would wait for ever, and keep their trace.
+        if self.isLocalRoot { self.local?.abandon() }
     }
 
     // MARK: While it lasts
@@ -108,23 +114,24 @@ final class SpanRecorder: Sendable {
     // MARK: At its end
 
     func finish(at end: UInt64) {
-        let (isFirst, local) = self.record.withLock { record -> (Bool, LocalTrace?) in
-            guard record.end == nil else { return (false, nil) }
+        let isFirst = self.record.withLock { record in
+            guard record.end == nil else { return false }
             record.end = max(end, self.start)
-            return (true, record.local.take())
+            return true
         }
         guard isFirst else { return }
-        guard let local else { return self.tracer.export(self) }
+        guard let local = self.local else { return self.tracer.export(self) }
         for recorder in local.ended(self) { self.tracer.export(recorder) }
     }
 
     /// Whether the server answered with an error that is its own.
     var isServerError: Bool {
-        let record = self.record.withLock { $0 }
-        switch record.attributes.get("http.response.status_code") {
-        case .int64(let code) where code >= 500: return true
-        case .int32(let code) where code >= 500: return true
-        default: return self.kind == .server && record.status?.code == .error
+        self.record.withLock { record in
+            switch record.attributes.get("http.response.status_code") {
+            case .int64(let code) where code >= 500: true
+            case .int32(let code) where code >= 500: true
+            default: self.kind == .server && record.status?.code == .error
+            }
         }
     }
 
