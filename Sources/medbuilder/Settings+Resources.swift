@@ -12,22 +12,23 @@ import MedStorage
 extension Settings {
     /// The database that the settings name. Only this program knows the drivers. A URL that cannot be used ends the command with 78.
     ///
-    /// - Parameter connectLimit: how long a Postgres server may take to let us in.
+    /// - Parameter isPatient: whether nobody tries again: then a Postgres server may take longer to let us in, and somebody else may have
+    ///   a SQLite file longer.
     func makeDatabase(
-        telemetry: ServerTelemetry? = nil, logger: Logger, connectLimit: Duration = .seconds(2)
+        telemetry: ServerTelemetry? = nil, logger: Logger, isPatient: Bool = false
     ) throws -> any MedStorage.Database {
         switch self.database.location {
         case .sqlite(let path, let isDefault):
             return SQLiteDatabase(
                 path: path, createParentFolders: isDefault, migrations: .medBuilder,
-                observer: telemetry?.databaseObserver, logger: logger)
+                startTimeout: .seconds(isPatient ? 10 : 1), observer: telemetry?.databaseObserver, logger: logger)
         case .postgres(let url, let direct):
             let database = PostgresDatabase(
                 location: try self.postgresLocation(url, .databaseURL, logger: logger),
                 direct: try direct.map { try self.postgresLocation($0, .databaseDirectURL, logger: logger) },
                 migrations: .medBuilder,
                 configuration: PoolConfiguration(maximum: self.database.poolSize),
-                limits: PostgresLimits(connect: connectLimit),
+                limits: PostgresLimits(connect: .seconds(isPatient ? 10 : 2)),
                 observer: telemetry?.databaseObserver,
                 poolObserver: telemetry?.poolObserver,
                 logger: logger

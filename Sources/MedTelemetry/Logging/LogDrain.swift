@@ -145,21 +145,25 @@ final class LogDrain {
 
     /// Moves the errors that wait to the file, in their order: those of the chunk on its way that are not among the bytes
     /// written, then those of the queue.
-    func secure(writtenBytes: Int = 0) {
-        guard self.file != nil else { return }
+    ///
+    /// - Returns: whether the file took them all. More may have come since.
+    @discardableResult
+    func secure(writtenBytes: Int = 0) -> Bool {
+        guard self.file != nil else { return false }
         let written = self.chunk.errorCount(endingWithin: writtenBytes)
         if self.chunk.securedCount < written { self.chunk.securedCount = written }
         let count = self.chunk.errors.count - self.chunk.securedCount
         if count > 0 {
-            guard self.spill(self.chunk.unsecuredErrors(), lineCount: count) else { return }
+            guard self.spill(self.chunk.unsecuredErrors(), lineCount: count) else { return false }
             let first = self.inFile.isEmpty ? self.chunk.securedCount : self.inFile.lowerBound
             self.chunk.securedCount += count
             self.inFile = first..<self.chunk.securedCount
         }
         while let next = self.pump.withQueue({ $0.nextToSecure() }) {
-            guard self.spill(next.bytes, lineCount: next.lineCount) else { return }
+            guard self.spill(next.bytes, lineCount: next.lineCount) else { return false }
             self.pump.withQueue { $0.secured(next.lineCount, ofEntryAt: next.index) }
         }
+        return true
     }
 
     private func spill(_ lines: [UInt8], lineCount: Int) -> Bool {

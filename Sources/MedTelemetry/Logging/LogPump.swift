@@ -207,8 +207,10 @@ final class LogPump: Sendable {
             case .end:
                 return
             case .secure:
-                drain.secure()
+                let hasRoom = drain.secure()
                 self.state.withLock { state in
+                    // One that came in this moment goes to the file as well.
+                    if hasRoom, state.queue.nextToSecure() != nil { return }
                     state.queue.discardAll()
                     state.wakeFlushes()
                 }

@@ -36,9 +36,8 @@ struct Migrate: AsyncParsableCommand {
     func run() async throws {
         Main.signals.release()
         let settings = try self.settings.load(for: Self.self)
-        // Nobody tries again: there is time.
         let database = try settings.makeDatabase(
-            logger: Logger(label: "medbuilder") { _ in SwiftLogNoOpLogHandler() }, connectLimit: .seconds(10))
+            logger: Logger(label: "medbuilder") { _ in SwiftLogNoOpLogHandler() }, isPatient: true)
         do throws(DatabaseError) {
             // Whoever only asks does not want a file to be made.
             let asks = self.status || self.dryRun
