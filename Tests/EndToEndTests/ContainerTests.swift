@@ -28,10 +28,10 @@ struct ContainerTests {
     }
 
     @Test func `with one processor it serves and stops`() async throws {
-        let (container, server) = try await containedServer(options: ["--cpuset-cpus", "0"])
+        let (container, server) = try await containedServer(options: ["--cpuset-cpus", Processors.first])
         let process = try #require(container.processOne(of: server))
         let status = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
-        #expect(status.contains("Cpus_allowed_list:\t0\n"))
+        #expect(status.contains("Cpus_allowed_list:\t\(Processors.first)\n"))
         try await container.podman(["stop"], of: server)
         #expect(try await server.waitForExit() == .code(0))
     }

@@ -10,7 +10,7 @@ import Testing
     // MARK: - Hummingbird
 
     @Test func `hummingbird answers the probes, and is ready when it has loaded what it needs`() async throws {
-        try await withExample("hummingbird-server", ["START_MS": "1000"]) { server in
+        try await withExample("hummingbird-server", ["START_MS": "8000"]) { server in
             #expect(try await server.get("/live").status == 200)
             let early = try await server.get("/ready")
             #expect(early.status == 503)
@@ -28,7 +28,7 @@ import Testing
 
     @Test func `hummingbird answers what is in flight at SIGTERM, and refuses what comes later`() async throws {
         try await withExample("hummingbird-server") { server in
-            let held = try await server.inFlight(1, "/sleep?ms=2000")
+            let held = try await server.inFlight(1, "/sleep?ms=4500")
             server.process.send(SIGTERM)
             try await eventually("new requests are refused") { try await server.get("/hello").status == 503 }
             let late = try await server.get("/hello")
@@ -46,7 +46,7 @@ import Testing
 
     @Test func `a trap in hummingbird is a 500 for the one who asked for it, and for nobody else`() async throws {
         try await withExample("hummingbird-server") { server in
-            let held = try await server.inFlight(5, "/sleep?ms=2000")
+            let held = try await server.inFlight(5, "/sleep?ms=4500")
             let trapped = try await server.connect()
             let answer = try await trapped.get("/trap")
             #expect(answer.status == 500)
@@ -62,7 +62,7 @@ import Testing
 
     @Test func `two traps in hummingbird at once are two answers`() async throws {
         try await withExample("hummingbird-server") { server in
-            let held = try await server.inFlight(1, "/sleep?ms=2000")
+            let held = try await server.inFlight(1, "/sleep?ms=4500")
             let clients = [try await server.connect(), try await server.connect()]
             for client in clients { try await client.request("GET", "/trap") }
             // The second one may come when no new work is accepted any more.

@@ -30,7 +30,14 @@ import Testing
         var theirs: [[Answer]] = []
         for kind in ReverseProxy.Kind.allCases {
             let proxy = try await startProxy(kind, backends: [origin.port], clientTimeout: 1)
-            theirs.append(try await self.answers(on: proxy.port))
+            var answers = try await self.answers(on: proxy.port)
+            for (index, framing) in FramingCase.all.enumerated() where ours[index].statuses.first == 200 {
+                // On a busy machine it may have lost its patience before it saw the request: nginx says 408 or nothing then.
+                for _ in 0..<10 where (answers[index].statuses.first ?? 408) == 408 {
+                    answers[index] = try await Self.answer(to: framing, port: proxy.port)
+                }
+            }
+            theirs.append(answers)
         }
         for (index, framing) in FramingCase.all.enumerated() {
             let proxies = theirs.map { $0[index] }

@@ -232,20 +232,22 @@ import Testing
 
     @Test func `the port for management is drained last`() async throws {
         let management = try FreePort.next()
-        let server = try await drillServer(["MANAGEMENT_PORT": "\(management)"])
+        let server = try await drillServer(
+            ServerProcess.longGrace.merging(["MANAGEMENT_PORT": "\(management)"]) { $1 })
         let main = try await server.connect()
         #expect(try await main.get("/live").status == 200)
         let kept = try await RawClient.connect(port: management)
         #expect(try await kept.get("/live").status == 200)
         let running = try await server.inFlight("/_drill/sleep?ms=1500")
-        try await server.terminate()
-        #expect(try await main.ending() == .closed)
-        for _ in 0..<3 {
-            let ready = try await kept.get("/ready")
-            #expect(ready.status == 503 && !ready.saysClose)
-            #expect(try await kept.get("/live").status == 200)
+        try await server.whileInGrace {
+            #expect(try await main.ending() == .closed)
+            for _ in 0..<3 {
+                let ready = try await kept.get("/ready")
+                #expect(ready.status == 503 && !ready.saysClose)
+                #expect(try await kept.get("/live").status == 200)
+            }
+            #expect(try await running.response().status == 200)
         }
-        #expect(try await running.response().status == 200)
         #expect(try await server.waitForExit() == .code(0))
     }
 

@@ -40,8 +40,8 @@ import Testing
 
     @Test func `fifty requests in flight are all answered`() async throws {
         let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
-        let sleeps = try await server.inFlight(Array(repeating: "/_drill/sleep?ms=4000", count: 25))
-        let streams = try await server.inFlight(Array(repeating: "/_drill/stream?ms=4000&chunks=5", count: 25))
+        let sleeps = try await server.inFlight(Array(repeating: "/_drill/sleep?ms=12000", count: 25))
+        let streams = try await server.inFlight(Array(repeating: "/_drill/stream?ms=12000&chunks=5", count: 25))
         try await server.terminate()
 
         for client in sleeps {
@@ -63,19 +63,25 @@ import Testing
     }
 
     @Test func `clients that keep coming get an answer until the port closes`() async throws {
-        let server = try await drillServer(["SHUTDOWN_DRAIN_DELAY_SECONDS": "0.4", "SHUTDOWN_GRACE_SECONDS": "10"])
+        let server = try await drillServer(
+            ServerProcess.longGrace.merging(["SHUTDOWN_DRAIN_DELAY_SECONDS": "0.4"]) { $1 })
         let port = try await server.port
-        // Keeps the grace going, so that nothing that is lost at its beginning goes unnoticed.
         let held = try await server.inFlight("/_drill/sleep?ms=2000")
+        // Keeps the grace going, so that nothing that is lost at its beginning goes unnoticed.
+        var keeper: RawClient? = try await server.inFlight(ServerProcess.anHour)
+        keeper?.resetAtEnd()
+        // Which statuses each of them has seen so far.
+        let met = Watched([Set<Int>](repeating: [], count: 16))
         // Each gives the statuses it saw, up to the moment when nobody listened any more.
         let statuses = try await withThrowingTaskGroup(of: [Int].self) { group in
-            for _ in 0..<16 {
+            for index in 0..<16 {
                 group.addTask {
                     var statuses: [Int] = []
                     while true {
                         do {
-                            statuses.append(
-                                try await RawClient.exchange(port: port, "GET", "/_drill/sleep?ms=5").status)
+                            let status = try await RawClient.exchange(port: port, "GET", "/_drill/sleep?ms=5").status
+                            statuses.append(status)
+                            met.update { _ = $0[index].insert(status) }
                         } catch let error as HarnessError where [.refused, .reset, .closed].contains(error.code) {
                             // It is over, or this request was lost.
                             #expect(await Self.isGone(port), "\(error)")
@@ -84,8 +90,10 @@ import Testing
                     }
                 }
             }
-            try await Task.sleep(for: .milliseconds(200))
+            try await eventually("everybody has been served") { met.read { $0.allSatisfy { $0.contains(200) } } }
             server.send(SIGTERM)
+            try await eventually("everybody has been refused") { met.read { $0.allSatisfy { $0.contains(503) } } }
+            keeper = nil
             return try await group.reduce(into: []) { $0.append($1) }
         }
         #expect(try await held.response().status == 200)
@@ -114,7 +122,7 @@ import Testing
         ])
         let port = try await server.port
         // Holds the shutdown up in the drain delay, the grace and, since it ignores that, the cancellation.
-        let held = try await server.inFlight("/_drill/sleep?ms=2200&ignore-cancel=1")
+        let held = try await server.inFlight("/_drill/sleep?ms=8000&ignore-cancel=1")
         try await server.terminate()
 
         var rounds = 0
@@ -139,6 +147,7 @@ import Testing
                 #expect(try answers[1].json.value(at: "checks.server") == .bool(false))
             }
             rounds += 1
+            try await Task.sleep(for: .milliseconds(20))
         }
         #expect(rounds > 3)
         #expect(try await held.response().status == 200)
@@ -146,7 +155,7 @@ import Testing
     }
 
     @Test func `the drain delay still serves, and says close`() async throws {
-        let server = try await drillServer(["SHUTDOWN_DRAIN_DELAY_SECONDS": "2", "SHUTDOWN_GRACE_SECONDS": "5"])
+        let server = try await drillServer(ServerProcess.longDrain)
         let keptAlive = try await server.connect()
         #expect(try await keptAlive.get("/_drill/rows").saysClose == false)
         try await server.terminate()
@@ -158,24 +167,33 @@ import Testing
             #expect(answer.saysClose)
             #expect(try await client.ending() == .closed)
         }
+        try await server.endDrainDelay()
         #expect(try await server.waitForExit() == .code(0))
     }
 
     @Test func `an idle kept-alive connection stays open in the drain delay and is closed when the grace begins`()
         async throws
     {
-        let server = try await drillServer(["SHUTDOWN_DRAIN_DELAY_SECONDS": "1", "SHUTDOWN_GRACE_SECONDS": "10"])
+        let server = try await drillServer([
+            "SHUTDOWN_DRAIN_DELAY_SECONDS": "500", "SHUTDOWN_GRACE_SECONDS": "3000",
+            "SHUTDOWN_DEADLINE_SECONDS": "3600",
+        ])
         let held = try await server.inFlight("/_drill/sleep?ms=3000")
-        let idle = try await server.connect()
-        _ = try await idle.get("/live")
-        try await server.terminate()
-        #expect(idle.isQuiet)
+        do {
+            let keeper = try await server.inFlight(ServerProcess.anHour)
+            let idle = try await server.connect()
+            _ = try await idle.get("/live")
+            try await server.terminate()
+            #expect(idle.isQuiet)
 
-        #expect(try await idle.ending() == .closed)
-        // The grace has begun, and something else still runs.
-        #expect(held.isQuiet)
-        try await eventually("requests are refused") { try await server.get("/_drill/rows").status == 503 }
-        #expect(try await held.response().status == 200)
+            try await server.endDrainDelay()
+            #expect(try await idle.ending() == .closed)
+            // The grace has begun, and something else still runs.
+            #expect(keeper.isQuiet)
+            try await eventually("requests are refused") { try await server.get("/_drill/rows").status == 503 }
+            #expect(try await held.response().status == 200)
+            keeper.resetAtEnd()
+        }
         #expect(try await server.waitForExit() == .code(0))
     }
 
@@ -197,60 +215,63 @@ import Testing
     }
 
     @Test func `new requests in the grace are told to come back later`() async throws {
-        let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
+        let server = try await drillServer(ServerProcess.longGrace)
         let held = try await server.inFlight("/_drill/sleep?ms=1500")
-        try await server.terminateIntoGrace()
-        for (method, target) in [
-            ("GET", "/_drill/rows"), ("POST", "/_drill/echo"), ("GET", "/nothing"), ("HEAD", "/_drill/rows"),
-        ] {
-            let client = try await server.connect()
-            try await client.request(method, target)
-            let answer = try await client.response(to: method)
-            #expect(answer.status == 503, "\(answer)")
-            #expect(answer["Retry-After"].flatMap(Int.init) != nil, "\(answer)")
-            #expect(answer.saysClose, "\(answer)")
-            #expect(try await client.ending() == .closed)
+        try await server.whileInGrace {
+            for (method, target) in [
+                ("GET", "/_drill/rows"), ("POST", "/_drill/echo"), ("GET", "/nothing"), ("HEAD", "/_drill/rows"),
+            ] {
+                let client = try await server.connect()
+                try await client.request(method, target)
+                let answer = try await client.response(to: method)
+                #expect(answer.status == 503, "\(answer)")
+                #expect(answer["Retry-After"].flatMap(Int.init) != nil, "\(answer)")
+                #expect(answer.saysClose, "\(answer)")
+                #expect(try await client.ending() == .closed)
+            }
+            #expect(try await held.response().status == 200)
         }
-        #expect(try await held.response().status == 200)
         #expect(try await server.waitForExit() == .code(0))
     }
 
     @Test func `a head that is complete only in the grace is refused with an answer`() async throws {
-        let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
+        let server = try await drillServer(
+            ServerProcess.longGrace.merging(["HTTP_HEADER_TIMEOUT_SECONDS": "3600"]) { $1 })
         let held = try await server.inFlight("/_drill/sleep?ms=1500")
         let half = try await server.connect()
         try await half.send("GET /_drill/rows HTTP/1.1\r\nHo")
         let probe = try await server.connect()
         try await probe.send("GET /live HTTP/1.1\r\nHo")
-        try await server.settle()
-        try await server.terminateIntoGrace()
-        for (client, status) in [(half, 503), (probe, 200)] {
-            try await client.send("st: localhost\r\n\r\n")
-            let answer = try await client.response()
-            #expect(answer.status == status)
-            #expect(answer.saysClose)
-            #expect(try await client.ending() == .closed)
+        try await server.whileInGrace {
+            for (client, status) in [(half, 503), (probe, 200)] {
+                try await client.send("st: localhost\r\n\r\n")
+                let answer = try await client.response()
+                #expect(answer.status == status)
+                #expect(answer.saysClose)
+                #expect(try await client.ending() == .closed)
+            }
+            #expect(try await held.response().status == 200)
         }
-        #expect(try await held.response().status == 200)
         #expect(try await server.waitForExit() == .code(0))
     }
 
     @Test func `in the grace nobody is told to continue`() async throws {
-        let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
+        let server = try await drillServer(ServerProcess.longGrace)
         let held = try await server.inFlight("/_drill/sleep?ms=1500")
-        try await server.terminateIntoGrace()
-        let client = try await server.connect()
-        try await client.send(
-            "POST /_drill/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-        #expect(try await client.response(to: "POST").status == 503)
-        #expect(try await held.response().status == 200)
+        try await server.whileInGrace {
+            let client = try await server.connect()
+            try await client.send(
+                "POST /_drill/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+            #expect(try await client.response(to: "POST").status == 503)
+            #expect(try await held.response().status == 200)
+        }
         #expect(try await server.waitForExit() == .code(0))
     }
 
     @Test func `pipelined requests that were received are answered, the last with close`() async throws {
         let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
         let client = try await server.connect()
-        try await client.send(String(repeating: RawClient.request("GET", "/_drill/sleep?ms=500"), count: 3))
+        try await client.send(String(repeating: RawClient.request("GET", "/_drill/sleep?ms=3000"), count: 3))
         try await server.settle()
         try await server.terminate()
 
@@ -264,7 +285,7 @@ import Testing
     @Test func `a request that comes behind one in flight, after the signal, does not destroy its answer`() async throws
     {
         let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "20"])
-        let client = try await server.inFlight("/_drill/sleep?ms=1000")
+        let client = try await server.inFlight("/_drill/sleep?ms=8000")
         try await server.terminateIntoGrace()
         try await client.request("POST", "/_drill/echo", body: String(repeating: "late ", count: 1000))
 

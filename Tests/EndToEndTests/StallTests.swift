@@ -13,18 +13,21 @@ import Testing
     ) async throws {
         let server = try await drillServer(["LIVE_STALL_SECONDS": "0.6"])
         let client = try await server.connect()
-        try await client.request("GET", "/_drill/block?thread=\(thread)&ms=4000")
-        let stalled = try await server.record("Stalled")
+        try await client.request("GET", "/_drill/block?thread=\(thread)&ms=15000")
+        // On a busy machine something else may seem to stand still as well.
+        let stalled = try await server.record(described: "the stall of \(name)") {
+            $0.message == "Stalled" && $0.field("stall.what") == name
+        }
         #expect(stalled.level == "error")
-        #expect(stalled.json?.value(at: "stall.what")?.string == name)
         #expect(stalled.json?.value(at: "error.stack_trace")?.string?.contains("DrillRoutes.sleep(until:)") == true)
         let live = try await server.get("/live")
         #expect(live.status == 503)
         #expect(live.text.hasPrefix(#"{"alive":false,"#))
         #expect(try await server.get("/ready").status == 503)
 
-        let moving = try await server.record("Moving again")
-        #expect(moving.json?.value(at: "stall.what")?.string == name)
+        try await server.record(described: "the end of the stall of \(name)") {
+            $0.message == "Moving again" && $0.field("stall.what") == name
+        }
         #expect(try await client.response().status == 200)
         try await eventually("/live is 200 again") { try await server.get("/live").status == 200 }
         try await eventually("/ready is 200 again") { try await server.get("/ready").status == 200 }
@@ -36,8 +39,10 @@ import Testing
     @Test func `a stalled event loop's stand-in refuses requests and answers every probe`() async throws {
         let server = try await drillServer(["LIVE_STALL_SECONDS": "0.6"])
         let client = try await server.connect()
-        try await client.request("GET", "/_drill/block?thread=eventloop&ms=3000")
-        try await server.record("Stalled")
+        try await client.request("GET", "/_drill/block?thread=eventloop&ms=15000")
+        try await server.record(described: "the stall of the event loop") {
+            $0.message == "Stalled" && $0.field("stall.what") == "event loop 0"
+        }
         let refused = try await server.get("/_drill/rows")
         #expect(refused.status == 503)
         #expect(refused["retry-after"] == "1")
@@ -49,19 +54,19 @@ import Testing
     }
 
     @Test func `a process that was stopped for a while is not stalled when it goes on`() async throws {
-        let server = try await drillServer(["LIVE_STALL_SECONDS": "0.6"])
+        let server = try await drillServer(["LIVE_STALL_SECONDS": "2"])
         for _ in 0..<3 {
             server.send(SIGSTOP)
-            try await Task.sleep(for: .seconds(1.5))
+            try await Task.sleep(for: .seconds(4))
             server.send(SIGCONT)
             #expect(try await server.get("/live").status == 200)
-            try await Task.sleep(for: .milliseconds(700))
+            try await Task.sleep(for: .seconds(2.3))
         }
         #expect(!server.messages.contains("Stalled"))
     }
 
     @Test func `a server that is busy with all processors is not stalled`() async throws {
-        let server = try await drillServer(["LIVE_STALL_SECONDS": "1"])
+        let server = try await drillServer(["LIVE_STALL_SECONDS": "3"])
         let port = try await server.port
         // One path through the handlers and one past them.
         let loads = try ["/_drill/hello", "/live"].map { path in

@@ -13,12 +13,12 @@ import Testing
         let load = SteadyLoad.start(port: try await server.port, target: "/_drill/sleep?ms=1")
         try await eventually("the load runs") { load.answered > 500 }
         // Keeps the grace going for a while.
-        let held = try await server.inFlight("/_drill/sleep?ms=2500")
+        let held = try await server.inFlight("/_drill/sleep?ms=8000")
         let trigger = ContinuousClock.now
         server.send(SIGTERM)
         #expect(try await held.response().status == 200)
         #expect(try await server.waitForExit() == .code(0))
-        try await Task.sleep(for: .milliseconds(200))
+        try await eventually("the load finds nobody") { load.refused > 0 }
 
         let outcome = try await load.stop()
         #expect(outcome.failures(trigger: trigger, unannounced: drainDelay == "0") == [], "\(outcome)")
@@ -45,7 +45,7 @@ import Testing
         let server = try FaultyServer(Self.behaviour)
         let load = SteadyLoad.start(port: server.port, target: "/", perSecond: 400, connections: 8)
         try await eventually("the load has met everything") { load.answered > 100 }
-        let outcome = try await load.stop(waiting: .milliseconds(200))
+        let outcome = try await load.stop()
         server.stop()
 
         for event in outcome.events {
@@ -71,7 +71,8 @@ import Testing
         #expect(outcome.idleCloses > 0)
         let good: [FaultyServer.Behaviour] = [.answers, .saysClose, .closesLater, .sendsChunks]
         let failed = outcome.failures().map(\.sequence)
-        #expect(failed.count { good.contains(Self.behaviour($0)) } < 10)
+        // Those that crossed the close of `closesLater`, which is one in fifteen.
+        #expect(failed.count { good.contains(Self.behaviour($0)) } * 10 < outcome.events.count)
         #expect(failed.count == outcome.events.count - outcome.statuses[200, default: 0])
     }
 

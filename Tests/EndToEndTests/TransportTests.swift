@@ -14,11 +14,13 @@ import Testing
         let server = try await startHealthy(tls: true)
         let old = try #require(server.certificate)
         let port = try await server.process.port
-        // One that began with the old certificate, and goes on.
-        let stream = try self.curl(
-            ["--cacert", old.authority.path, "--http2", "https://localhost:\(port)/_drill/stream?ms=3000&chunks=30"])
-
+        // Made first, because that takes its time.
         let new = try await TestCertificate(in: makeFolder("new"))
+        // One that began with the old certificate, and goes on.
+        let target = "https://localhost:\(port)/_drill/stream?ms=6000&chunks=30"
+        let stream = try self.curl(["-N", "--cacert", old.authority.path, "--http2", target])
+        try await eventually("the stream has begun") { stream.outputText.contains("chunk 1\n") || stream.hasEnded }
+
         for (from, to) in [(new.server, old.server), (new.serverKey, old.serverKey)] {
             #expect(rename(from.path, to.path) == 0)
         }

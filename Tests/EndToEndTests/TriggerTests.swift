@@ -99,9 +99,11 @@ import Testing
     }
 
     @Test func `an exception during a shutdown that a signal began turns its code to 70`() async throws {
-        let server = try await drillServer(["SHUTDOWN_DRAIN_DELAY_SECONDS": "2", "SHUTDOWN_GRACE_SECONDS": "10"])
+        let server = try await drillServer(ServerProcess.longDrain)
         try await server.terminate()
         #expect(try await server.post("/_drill/task-throw").status == 202)
+        try await server.record("Already shutting down")
+        try await server.endDrainDelay()
         #expect(try await server.waitForExit() == .code(70))
         #expect(server.sentences == [Sentence.terminate, Sentence.closed, Sentence.complete])
     }

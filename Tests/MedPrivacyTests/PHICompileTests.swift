@@ -114,8 +114,8 @@ import Testing
             var folder = URL(filePath: path)
             for _ in 0..<4 {
                 folder.deleteLastPathComponent()
-                let module = folder.appending(path: "Modules/MedPrivacy.swiftmodule").path()
-                if FileManager.default.fileExists(atPath: module) { return folder.path() }
+                let module = folder.appending(path: "Modules/MedPrivacy.swiftmodule").path(percentEncoded: false)
+                if FileManager.default.fileExists(atPath: module) { return folder.path(percentEncoded: false) }
             }
         }
         throw Failure(description: "There are no modules beside \(executable).")

@@ -10,7 +10,7 @@ import Testing
 @Suite struct ConformanceTests {
     @Test(arguments: DatabaseConformance.Case.allCases)
     func `SQLite keeps what a database promises`(promise: DatabaseConformance.Case) async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryFolder(onDisk: true)
         let suite = DatabaseConformance { makeDatabase(folder.file("med.sqlite"), migrations: $0) }
         try await suite.check(promise)
     }

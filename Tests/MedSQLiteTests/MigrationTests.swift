@@ -53,7 +53,7 @@ import Testing
         #expect(await database.check() == DatabaseCheck(status: .disconnected, responseTime: nil))
         try await database.migrate()
         #expect(await database.check().status == .connected)
-        await database.close()
+        await database.closeToTheEnd()
         #expect(await database.check() == DatabaseCheck(status: .disconnected, responseTime: nil))
     }
 
@@ -62,7 +62,7 @@ import Testing
         let database = makeDatabase(self.path, migrations: plan)
         #expect(await database.startFailure()?.code == .invalidStatement)
         #expect(await database.check().status == .error)
-        await database.close()
+        await database.closeToTheEnd()
         try await withDatabase(self.path, migrations: Self.old()) { database in
             try await database.insert("a")
             #expect(await code { _ = try await database.query("SELECT * FROM good") } == .invalidStatement)
@@ -76,10 +76,18 @@ import Testing
         async let failure = database.startFailure()
         while await code({ _ = try await database.rowCount() }) != nil { try await Task.sleep(for: .milliseconds(1)) }
         try await Task.sleep(for: .milliseconds(50))
-        database.interrupt()
+        // More than once: one that comes between two statements ends neither.
+        let interrupting = Task {
+            while !Task.isCancelled {
+                database.interrupt()
+                try? await Task.sleep(for: .milliseconds(50))
+            }
+        }
         #expect(await failure?.code == .cancelled)
+        interrupting.cancel()
+        await interrupting.value
         #expect(await code { try await database.migrate() } == .cancelled)
-        await database.close()
+        await database.closeToTheEnd()
         try await withDatabase(self.path, migrations: Self.old()) { try await $0.insert("a") }
     }
 

@@ -55,7 +55,7 @@ import Testing
         try await database.open()
         try await database.open()
         try await database.migrate()
-        await database.close()
+        await database.closeToTheEnd()
         #expect(await code { try await database.insert("a") } == .closed)
         #expect(await code { _ = try await database.rowCount() } == .closed)
         try await database.open()
@@ -90,9 +90,10 @@ import Testing
 
     @Test func `a file is open once in a process`() async throws {
         try await withDatabase(self.path) { _ in
-            #expect(
-                await makeDatabase(self.path).startFailure()?.description.contains("already open in this process")
-                    == true)
+            let refused = await #expect(throws: MedStorage.DatabaseError.self) {
+                try await makeDatabase(self.path).open()
+            }
+            #expect(refused?.description.contains("already open in this process") == true)
         }
     }
 
@@ -227,7 +228,7 @@ import Testing
         let database = makeDatabase(self.path)
         #expect(await database.startFailure()?.code == .full)
         #expect(await database.check().status == .error)
-        try FileManager.default.removeItem(atPath: filler)
+        try disk.makeRoom(removing: filler)
         #expect(await database.startFailure() == nil)
         await database.close()
     }

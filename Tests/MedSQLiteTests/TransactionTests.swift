@@ -76,8 +76,9 @@ import Testing
                     if throwing { throw Mishap() }
                 }
             }
+            // Not before: it could be the first to write, and then wait for one that waits for its end.
+            for await _ in isAbandoned.stream { break }
             async let next: Void = database.transaction { transaction in
-                for await _ in isAbandoned.stream { break }
                 try await transaction.execute("INSERT INTO drill_rows (value) VALUES ('debit')")
                 hasWritten.continuation.yield()
                 for await _ in hasEnded.stream { break }
@@ -269,7 +270,7 @@ import Testing
         let failure = await code {
             try await database.transaction { transaction in
                 try await transaction.execute("INSERT INTO drill_rows (value) VALUES ('a')")
-                await database.close()
+                await database.closeToTheEnd()
                 try await transaction.execute("INSERT INTO drill_rows (value) VALUES ('b')")
             }
         }

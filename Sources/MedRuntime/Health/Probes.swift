@@ -42,6 +42,7 @@ public final class Probes: Sendable {
     private let startUp: StartUpProgress?
     private let startedAt: SuspendingClock.Instant
     private let wallClock: @Sendable () -> Timestamp
+    private let now: @Sendable () -> SuspendingClock.Instant
     private let logger: Logger
     private let logged = Mutex<(ready: Bool, health: HealthStatus)?>(nil)
 
@@ -56,6 +57,7 @@ public final class Probes: Sendable {
     ///   - startUp: how far the start-up is, for the status page.
     ///   - startedAt: when the process started, for `uptime`.
     ///   - wallClock: the time of day.
+    ///   - now: the time that `uptime` is measured by.
     ///   - logger: receives a record whenever a probe's state has changed.
     public init(
         lifecycle: Lifecycle,
@@ -66,6 +68,7 @@ public final class Probes: Sendable {
         startUp: StartUpProgress? = nil,
         startedAt: SuspendingClock.Instant,
         wallClock: @escaping @Sendable () -> Timestamp = { .now },
+        now: @escaping @Sendable () -> SuspendingClock.Instant = { .now },
         logger: Logger
     ) {
         self.lifecycle = lifecycle
@@ -76,6 +79,7 @@ public final class Probes: Sendable {
         self.startUp = startUp
         self.startedAt = startedAt
         self.wallClock = wallClock
+        self.now = now
         self.logger = logger
     }
 
@@ -287,5 +291,5 @@ public final class Probes: Sendable {
             && self.stalls?.isStalled != true
     }
 
-    private var uptime: Int { Int(self.startedAt.duration(to: .now).components.seconds) }
+    private var uptime: Int { Int(self.startedAt.duration(to: self.now()).components.seconds) }
 }

@@ -40,7 +40,8 @@ package final class PgBouncer: Sendable {
         }
         self.process = try ChildProcess(
             command[0], command.dropFirst() + ["/usr/sbin/pgbouncer", configuration.path],
-            environment: ["PATH": "/usr/sbin:/usr/bin:/bin"], folder: URL(filePath: "/"))
+            environment: ["PATH": "/usr/sbin:/usr/bin:/bin"], folder: URL(filePath: "/"),
+            lifetime: TestPatience.helperSeconds)
         let limit = Date(timeIntervalSinceNow: TestPatience.seconds)
         while true {
             if (try? await RawClient.connect(port: self.port)) != nil { break }

@@ -39,9 +39,14 @@ package final class PostgresServer: Sendable {
     /// The port, which stays the same over restarts.
     package let port: Int
     private let folder: URL
+    /// Where its Unix socket is.
+    private let socketFolder: String
     private let settings: [String: String]
     private let process = Mutex<ChildProcess?>(nil)
     private let databases = Mutex(0)
+
+    /// The folders of all sockets, for the end of the tests: a server that they share is ended by no one.
+    private static let socketFolders = Mutex<[String]>([])
 
     /// Where the programs are: Debian keeps them apart by version, and not on the `PATH`.
     private static let programs: String? = {
@@ -65,8 +70,9 @@ package final class PostgresServer: Sendable {
         in folder: URL, settings: [String: String] = [:], certificate: TestCertificate? = nil
     ) async throws {
         self.folder = try Self.makeFolder(in: folder)
+        self.socketFolder = try Self.makeSocketFolder()
         self.port = try FreePort.next()
-        var settings = Self.defaults(self.folder).merging(settings) { $1 }
+        var settings = Self.defaults(socketFolder: self.socketFolder).merging(settings) { $1 }
         let passwordFile = self.folder.appending(path: "password")
         try Data("\(Self.password)\n".utf8).write(to: passwordFile)
         if let certificate {
@@ -97,14 +103,15 @@ package final class PostgresServer: Sendable {
     /// `wal_level=replica`.
     package init(standbyOf primary: PostgresServer, in folder: URL) async throws {
         self.folder = try Self.makeFolder(in: folder)
+        self.socketFolder = try Self.makeSocketFolder()
         self.port = try FreePort.next()
-        self.settings = primary.settings.merging(["unix_socket_directories": "'\(self.folder.path)'"]) { $1 }
+        self.settings = primary.settings.merging(["unix_socket_directories": "'\(self.socketFolder)'"]) { $1 }
         try await self.handOver()
         try await self.runProgram(
             "pg_basebackup",
             [
                 "-D", self.data, "-R", "-X", "stream", "--no-sync", "--checkpoint=fast", "-d",
-                "host=\(primary.folder.path) port=\(primary.port) user=postgres password=\(Self.password)",
+                "host=\(primary.socketFolder) port=\(primary.port) user=postgres password=\(Self.password)",
             ])
         try await self.start()
     }
@@ -115,20 +122,38 @@ package final class PostgresServer: Sendable {
         return made
     }
 
-    private static func defaults(_ folder: URL) -> [String: String] {
+    /// Makes a folder for a Unix socket, whose path has room for 107 bytes: that of a test's own folder may have more.
+    private static func makeSocketFolder() throws -> String {
+        guard let template = strdup("/tmp/pgXXXXXX") else { throw HarnessError.system("strdup", errno) }
+        defer { free(template) }
+        guard let made = mkdtemp(template) else { throw HarnessError.system("mkdtemp", errno) }
+        let folder = String(cString: made)
+        let isFirst = self.socketFolders.withLock { folders in
+            folders.append(folder)
+            return folders.count == 1
+        }
+        if isFirst { atexit { PostgresServer.removeSocketFolders() } }
+        return folder
+    }
+
+    private static func removeSocketFolders() {
+        for folder in self.socketFolders.withLock({ $0 }) { try? FileManager.default.removeItem(atPath: folder) }
+    }
+
+    private static func defaults(socketFolder: String) -> [String: String] {
         [
             // Tests pull no plug, and a kill does not empty the system's cache.
             "fsync": "off", "max_connections": "100", "listen_addresses": "'127.0.0.1'",
-            "unix_socket_directories": "'\(folder.path)'", "log_min_messages": "warning", "shared_buffers": "16MB",
+            "unix_socket_directories": "'\(socketFolder)'", "log_min_messages": "warning", "shared_buffers": "16MB",
             // Stops are what tests wait for.
             "wal_level": "minimal", "max_wal_senders": "0",
         ]
     }
 
-    /// Gives the folder to the user that the server runs as.
+    /// Gives the folders to the user that the server runs as.
     private func handOver() async throws {
         guard geteuid() == 0 else { return }
-        try await runTool("chown", ["-R", "postgres:postgres", self.folder.path])
+        try await runTool("chown", ["-R", "postgres:postgres", self.folder.path, self.socketFolder])
         // The folders above may be closed to it.
         try await Self.open(self.folder.deletingLastPathComponent())
     }
@@ -180,7 +205,8 @@ package final class PostgresServer: Sendable {
             Self.asItsUser.dropFirst() + [(Self.programs ?? "") + "postgres", "-D", self.data, "-p", "\(self.port)"]
                 + options,
             environment: ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"],
-            folder: URL(filePath: "/")
+            folder: URL(filePath: "/"),
+            lifetime: TestPatience.helperSeconds
         )
         self.process.withLock { $0 = process }
     }
@@ -204,6 +230,7 @@ package final class PostgresServer: Sendable {
     package func end() async {
         try? await self.stop(.immediate)
         try? FileManager.default.removeItem(at: self.folder)
+        try? FileManager.default.removeItem(atPath: self.socketFolder)
     }
 
     /// Whether some process still has the data folder as its own.
@@ -232,11 +259,11 @@ package final class PostgresServer: Sendable {
         let process = try ChildProcess(
             "psql",
             [
-                "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.folder.path, "-p", "\(self.port)", "-U",
+                "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.socketFolder, "-p", "\(self.port)", "-U",
                 "postgres",
                 "-d", database, "-c", sql,
             ],
-            environment: ["PATH": "/usr/bin:/bin", "PGPASSWORD": Self.password, "PGCONNECT_TIMEOUT": "5"],
+            environment: ["PATH": "/usr/bin:/bin", "PGPASSWORD": Self.password, "PGCONNECT_TIMEOUT": "60"],
             folder: URL(filePath: "/")
         )
         let exit = try await process.waitForExit()

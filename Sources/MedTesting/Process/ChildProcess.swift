@@ -31,13 +31,15 @@ package final class ChildProcess: Sendable {
     /// - Parameters:
     ///   - input: What it finds on its standard input (a few lines at most), which then stays open; `nil` for none.
     ///   - readsOutput: Without it nobody reads the standard output, whose pipe holds 4 KiB.
+    ///   - lifetime: After so many seconds it is killed, if it still runs.
     package init(
         _ executable: String,
         _ arguments: [String],
         environment: [String: String],
         folder: URL,
         input: String? = nil,
-        readsOutput: Bool = true
+        readsOutput: Bool = true,
+        lifetime: Double = TestPatience.processSeconds
     ) throws {
         let started = try SpawnThread.shared.run {
             try Self.start(
@@ -48,7 +50,7 @@ package final class ChildProcess: Sendable {
         self.output = OutputCollector(descriptor: started.output, paused: !readsOutput)
         self.errors = OutputCollector(descriptor: started.errors, paused: false)
         self.reapWhenItEnds()
-        self.killWhenPatienceEnds()
+        self.kill(after: lifetime)
     }
 
     deinit { if let inputEnd { close(inputEnd) } }
@@ -109,8 +111,8 @@ package final class ChildProcess: Sendable {
         }
     }
 
-    private func killWhenPatienceEnds() {
-        DispatchQueue.global().asyncAfter(deadline: .now() + TestPatience.processSeconds) { [weak self] in
+    private func kill(after seconds: Double) {
+        DispatchQueue.global().asyncAfter(deadline: .now() + seconds) { [weak self] in
             self?.send(SIGKILL)
         }
     }

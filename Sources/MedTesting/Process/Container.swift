@@ -61,6 +61,8 @@ package struct Container: Sendable {
         }
         // `cp`, because a program that this process had open for writing could not be started ("text file busy").
         try await runTool("cp", ["--dereference", "--parents"] + Self.needed(by: BinaryUnderTest.path) + [root.path])
+        // Where the umask of the tests or the modes of the build keep others out, that user is one of them.
+        try await runTool("chmod", ["-R", "a+rX", root.path])
 
         let settings = folder.appending(path: "containers.conf")
         // With the locks in shared memory, all podmans of the machine would share them.

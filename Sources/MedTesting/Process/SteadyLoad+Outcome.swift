@@ -64,6 +64,8 @@ extension SteadyLoad {
         package internal(set) var idleCloses = 0
         /// How many whole answers have come.
         package private(set) var answered = 0
+        /// How many have found nobody who listens.
+        package private(set) var refused = 0
         private(set) var sent = 0
 
         package init(start: ContinuousClock.Instant) { self.start = start }
@@ -75,6 +77,7 @@ extension SteadyLoad {
 
         package mutating func add(_ event: Event) {
             if case .answered = event.fate { self.answered += 1 }
+            if event.fate == .refused { self.refused += 1 }
             self.events.append(event)
         }
 

@@ -22,6 +22,7 @@ package final class SteadyLoad: Sendable {
     /// What the thread and the tests share.
     private final class Shared: Sendable {
         let answered = Atomic(0)
+        let refused = Atomic(0)
         /// From when on nothing more is sent is the moment this is set; until when answers are waited for is its value.
         let end = Mutex<ContinuousClock.Instant?>(nil)
         let outcome = Watched<Outcome?>(nil)
@@ -56,6 +57,9 @@ package final class SteadyLoad: Sendable {
 
     /// How many whole answers have come so far, whatever their status.
     package var answered: Int { self.shared.answered.load(ordering: .relaxed) }
+
+    /// How many requests have found nobody who listens so far.
+    package var refused: Int { self.shared.refused.load(ordering: .relaxed) }
 
     /// Sends nothing more, waits for the answers that are still due, and tells what became of every request.
     ///
@@ -96,6 +100,8 @@ package final class SteadyLoad: Sendable {
                 waiting[index].fd = connection.descriptor
                 waiting[index].events = connection.awaits
             }
+            // Most are known at once, without anything to wait for.
+            shared.refused.store(outcome.refused, ordering: .relaxed)
             if let end, !isBusy || now >= end { break }
             now = .now
             // Rounded up: to wake in vain is what costs.

@@ -12,6 +12,8 @@ package enum TestPatience {
     package static let seconds = 60.0 + Self.soakSeconds
     /// The longest any process lives.
     package static let processSeconds = 150.0 + Self.soakSeconds
+    /// The longest a process lives that serves many tests, one after the other.
+    package static let helperSeconds = 3600.0 + Self.soakSeconds
     /// What the long form of a test adds, by `make soak`.
     private static let soakSeconds =
         ProcessInfo.processInfo.environment["MED_SOAK_SECONDS"].flatMap { Double($0) } ?? 0

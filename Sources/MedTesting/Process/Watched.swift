@@ -30,14 +30,17 @@ package final class Watched<Value: Sendable>: @unchecked Sendable {
 
     /// Blocks the calling thread until `body` finds what it looks for.
     package func block<Result>(for what: String, until body: (Value) throws -> Result?) throws -> Result {
-        let limit = Date(timeIntervalSinceNow: TestPatience.seconds)
+        let limit = ContinuousClock.now + .seconds(TestPatience.seconds)
         self.condition.lock()
         defer { self.condition.unlock() }
         while true {
             if let found = try body(self.value) { return found }
-            guard self.condition.wait(until: limit) else {
+            let left = limit - ContinuousClock.now
+            guard left > .zero else {
                 throw HarnessError(.nothingCame, "Waited \(Int(TestPatience.seconds)) s for \(what).")
             }
+            // It goes by the time of day, which may be set meanwhile: whether it was woken or not, the clock above decides.
+            _ = self.condition.wait(until: Date(timeIntervalSinceNow: left / .seconds(1)))
         }
     }
 

@@ -3,7 +3,7 @@
 
 package import Foundation
 
-/// A Prometheus that scrapes servers of this machine five times a second.
+/// A Prometheus that scrapes servers of this machine every second.
 package final class PrometheusServer: Sendable {
     private let process: ChildProcess
     private let port: Int
@@ -18,7 +18,7 @@ package final class PrometheusServer: Sendable {
         let file = folder.appending(path: "prometheus.yml")
         let list = targets.map { "'127.0.0.1:\($0)'" }.joined(separator: ", ")
         let text = """
-            global: {scrape_interval: 200ms, scrape_timeout: 200ms}
+            global: {scrape_interval: 1s, scrape_timeout: 1s}
             scrape_configs:
               - {job_name: medbuilder, static_configs: [{targets: [\(list)]}]}
 
@@ -44,9 +44,9 @@ package final class PrometheusServer: Sendable {
 
     deinit { self.process.send(SIGKILL) }
 
-    /// Whether it has had a sample of a metric in the last minute.
+    /// Whether it has had a sample of a metric in the last five minutes, even if a later scrape has failed.
     package func hasSeries(_ name: String) async throws -> Bool {
-        try await self.query("count(last_over_time(\(name)[1m]))") ?? 0 > 0
+        try await self.query("count(last_over_time(\(name)[5m]))") ?? 0 > 0
     }
 
     /// The first value of the answer to an instant query; nil if there is none.

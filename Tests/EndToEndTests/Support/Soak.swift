@@ -8,7 +8,7 @@ enum Soak {
     /// How often each kind of trap is sprung.
     static let rounds = 1...Self.number("MED_SOAK_ROUNDS", short: 1)
     /// For how many seconds a busy server is watched for false alarms.
-    static let busySeconds = Self.number("MED_SOAK_SECONDS", short: 4)
+    static let busySeconds = Self.number("MED_SOAK_SECONDS", short: 10)
 
     /// How often a database is restarted under load.
     static let restarts = Self.number("MED_SOAK_RESTARTS", short: 6)

@@ -54,6 +54,31 @@ extension ServerProcess {
         try await self.terminate()
         try await eventually("the grace has begun") { try await self.get("/_drill/rows").status == 503 }
     }
+
+    /// Sends SIGTERM, has `body` look at the grace for as long as that takes, and then lets the server exit.
+    ///
+    /// A request of an hour holds the grace open, which has to be as long: ``longGrace``.
+    func whileInGrace(_ body: () async throws -> Void) async throws {
+        let keeper = try await self.inFlight(Self.anHour)
+        try await self.terminateIntoGrace()
+        try await body()
+        // It cancels the request, and nothing is in flight any more.
+        keeper.resetAtEnd()
+    }
+
+    /// A request that keeps the server up for longer than any test takes, unless its connection is reset.
+    static let anHour = "/_drill/sleep?ms=3600000"
+
+    /// The settings of a grace that does not end by itself.
+    static let longGrace = ["SHUTDOWN_GRACE_SECONDS": "3000", "SHUTDOWN_DEADLINE_SECONDS": "3600"]
+
+    /// The settings of a drain delay that does not end by itself: ``endDrainDelay()`` does that.
+    static let longDrain = ["SHUTDOWN_DRAIN_DELAY_SECONDS": "3000", "SHUTDOWN_DEADLINE_SECONDS": "3600"]
+
+    /// Ends the drain delay early: a prober has seen enough then, and a second later, if nobody else comes, it is over.
+    func endDrainDelay() async throws {
+        for _ in 0..<3 { #expect(try await self.get("/ready").status == 503) }
+    }
 }
 
 /// The running test's own folder.
@@ -170,11 +195,12 @@ func startPostgres(_ settings: [String: String] = [:]) async throws -> PostgresS
 
 /// Asks again and again until `condition` holds.
 func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
-    let limit = Date(timeIntervalSinceNow: TestPatience.seconds)
-    while try await !condition() {
-        guard Date() < limit else {
-            throw HarnessError(.nothingCame, "Waited \(Int(TestPatience.seconds)) s until \(what).")
-        }
+    let limit = ContinuousClock.now + .seconds(TestPatience.seconds)
+    while true {
+        // Known before the question is asked: however late it is, there is a last look.
+        let isLast = ContinuousClock.now >= limit
+        if try await condition() { return }
+        if isLast { throw HarnessError(.nothingCame, "Waited \(Int(TestPatience.seconds)) s until \(what).") }
         try await Task.sleep(for: .milliseconds(50))
     }
 }

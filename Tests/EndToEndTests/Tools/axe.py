@@ -16,6 +16,7 @@ import sys
 
 from axe_selenium_python import Axe
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
@@ -40,13 +41,26 @@ def browser():
     return driver
 
 
+def load(driver, url):
+    """Loads the page and has it stay: it refreshes itself after some seconds, which may be in the middle of a look."""
+    for attempt in range(10):
+        driver.get(url)
+        try:
+            driver.execute_script("window.stop()")
+            return
+        except WebDriverException:
+            # It was just being refreshed.
+            if attempt == 9:
+                raise
+
+
 def look(driver, url, width, look_name, folder):
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", LOOKS[look_name])
     driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
     )
-    driver.get(url)
+    load(driver, url)
     where = f"{width} px, {look_name}"
     problems = []
 

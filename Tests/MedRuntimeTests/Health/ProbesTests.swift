@@ -28,6 +28,7 @@ import Testing
                     item.name,
                     readiness: item.readiness,
                     interval: .seconds(3600),
+                    timeout: .seconds(600),
                     detailsArePublic: item.name != "queue",
                     initial: HealthReport(status: .degraded),
                     unanswered: HealthReport(status: .unhealthy)
@@ -37,6 +38,7 @@ import Testing
             hidesReasons: hidesReasons,
             logger: RecordedLog().logger
         )
+        let startedAt = SuspendingClock.now
         let startUp = StartUpProgress(logger: RecordedLog().logger)
         startUp.begin("loading")
         startUp.finish()
@@ -48,8 +50,9 @@ import Testing
             environment: "test",
             identity: ServiceIdentity(release: "0.1.0"),
             startUp: startUp,
-            startedAt: .now.advanced(by: .seconds(-120)),
+            startedAt: startedAt,
             wallClock: { Timestamp(millisecondsSince1970: 1_761_543_240_000) },
+            now: { startedAt.advanced(by: .seconds(120)) },
             logger: self.log.logger
         )
     }

@@ -99,6 +99,7 @@ import Testing
         )
         lifecycle.stop(.sigterm)
         let code = await exits.stream.first { _ in true }
+        while written.withLock({ $0 }) == nil { try? await Task.sleep(for: .milliseconds(1)) }
         #expect(code == written.withLock { $0 })
         blocked.signal()
     }

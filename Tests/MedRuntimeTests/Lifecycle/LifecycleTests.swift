@@ -127,6 +127,10 @@ import Testing
         await begun(fixture.lifecycle)
         fixture.lifecycle.stop(.sigterm)
         #expect(await fixture.exitCode() == 1)
+        // The exit does not wait for whoever says so, if that thread gets no processor.
+        while !fixture.log.messages.contains("Forced shutdown after timeout") {
+            try? await Task.sleep(for: .milliseconds(1))
+        }
         #expect(fixture.log.messages.last == "Forced shutdown after timeout")
         #expect(fixture.log.text.contains("stubborn ×1"))
         gate.continuation.finish()

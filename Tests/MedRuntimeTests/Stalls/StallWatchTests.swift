@@ -211,6 +211,8 @@ import Testing
             gate.signal()
             await self.until(watch, isStalled: false)
         }
+        // What it logs, it logs after it has shown it.
+        while log.messages.count < 4 { try? await Task.sleep(for: .milliseconds(5)) }
         watch.stop()
         // A machine that is short of processors may bring another one of half a second.
         let messages = log.messages

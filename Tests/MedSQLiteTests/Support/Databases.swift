@@ -35,18 +35,45 @@ func withDatabase<Value>(
 ) async throws -> Value {
     let database = makeDatabase(path, migrations: migrations, busyTimeout: busyTimeout)
     do {
-        try await database.open()
+        try await database.openPatiently()
         try await database.migrate()
         let value = try await body(database)
-        await database.close()
+        await database.closeToTheEnd()
         return value
     } catch {
-        await database.close()
+        await database.closeToTheEnd()
         throw error
     }
 }
 
 extension SQLiteDatabase {
+    /// Opens it, again and again for a minute while another one of the same process is still being closed.
+    func openPatiently() async throws(MedStorage.DatabaseError) {
+        let limit = ContinuousClock.now + .seconds(60)
+        while true {
+            do throws(MedStorage.DatabaseError) {
+                try await self.open()
+                return
+            } catch {
+                guard error.description.contains("already open in this process"), ContinuousClock.now < limit else {
+                    throw error
+                }
+            }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    /// Closes it, and waits until that is done: `close()` itself gives up after two seconds, while the log is still
+    /// being copied.
+    func closeToTheEnd() async {
+        for _ in 0..<30 {
+            let start = ContinuousClock.now
+            await self.close()
+            // It says nothing, but one that gave up has taken so long; the next one is done after it.
+            if ContinuousClock.now - start < .milliseconds(1900) { return }
+        }
+    }
+
     func insert(_ value: String) async throws {
         try await self.transaction { transaction in
             try await transaction.execute("INSERT INTO drill_rows (value) VALUES (\(value))")
@@ -60,7 +87,7 @@ extension SQLiteDatabase {
     /// The code with which the database can neither be opened nor made to fit.
     func startFailure() async -> MedStorage.DatabaseError? {
         do {
-            try await self.open()
+            try await self.openPatiently()
             try await self.migrate()
             return nil
         } catch {

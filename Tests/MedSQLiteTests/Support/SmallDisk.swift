@@ -37,10 +37,23 @@ final class SmallDisk: Sendable {
     /// Takes all the space there is; returns the file that does.
     func fill() -> String {
         let path = self.path + "/filler"
-        let descriptor = open(path, O_WRONLY | O_CREAT, 0o600)
+        // A process that another test starts must not keep the file, whose space would not be free when it is removed.
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
         defer { close(descriptor) }
         let block = [UInt8](repeating: 1, count: 4096)
         while write(descriptor, block, block.count) > 0 {}
         return path
+    }
+
+    /// Removes the file that takes all the space, and waits until most of it is free: until its `exec`, a process that
+    /// another test is just starting may have the file open too.
+    func makeRoom(removing filler: String) throws {
+        try FileManager.default.removeItem(atPath: filler)
+        for _ in 0..<3000 {
+            var room = statvfs()
+            if statvfs(self.path, &room) == 0, room.f_bavail * 2 >= room.f_blocks { return }
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+        throw NotPermitted()
     }
 }

@@ -7,8 +7,20 @@ import Foundation
 final class TemporaryFolder: Sendable {
     let path: String
 
-    init() throws {
-        let url = FileManager.default.temporaryDirectory.appendingPathComponent("medsqlite-\(UUID().uuidString)")
+    /// In memory where there is room: on a disk that is busy, what a database syncs takes seconds.
+    private static let parent: URL = {
+        let memory = "/dev/shm"
+        var room = statvfs()
+        guard access(memory, W_OK | X_OK) == 0, statvfs(memory, &room) == 0,
+            UInt64(room.f_bavail) * UInt64(room.f_frsize) >= 64_000_000
+        else { return FileManager.default.temporaryDirectory }
+        return URL(fileURLWithPath: memory)
+    }()
+
+    /// - Parameter onDisk: whether it is the disk that matters.
+    init(onDisk: Bool = false) throws {
+        let parent = onDisk ? FileManager.default.temporaryDirectory : Self.parent
+        let url = parent.appendingPathComponent("medsqlite-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
         self.path = url.path
     }

@@ -61,7 +61,8 @@ import Testing
         // A limit to the size of files fills up after five bytes, as a disk would; it holds for a whole process.
         await #expect(processExitsWith: .success) {
             signal(SIGXFSZ, SIG_IGN)
-            let path = FileManager.default.temporaryDirectory.appending(path: "log-\(UUID()).txt").path()
+            let path = FileManager.default.temporaryDirectory.appending(path: "log-\(UUID()).txt")
+                .path(percentEncoded: false)
             let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
             defer { unlink(path) }
             var limit = rlimit(rlim_cur: 5, rlim_max: rlim_t.max)

@@ -19,10 +19,10 @@ import Testing
 
     /// What arrives when everything was written and the writer's end is closed, without what filled the pipe.
     private func output(of pipe: TestPipe, after writer: LogWriter) async throws -> [String] {
-        async let received = pipe.read()
+        let reading = pipe.startReading()
         #expect(await onThread { writer.flush(timeout: .seconds(60)) })
         pipe.closeWriteEnd()
-        return try await lines(received).filter { !$0.isEmpty }
+        return try await lines(reading.bytes).filter { !$0.isEmpty }
     }
 
     /// Lets a writer that is stuck in a pipe nobody reads come to its end.
@@ -54,7 +54,7 @@ import Testing
     @Test func `the lines of eight threads arrive whole, each thread's in its order`() async throws {
         let pipe = try TestPipe()
         let writer = LogWriter(fileDescriptor: pipe.writeEnd, capacity: 67_108_864)
-        async let received = pipe.read()
+        let reading = pipe.startReading()
         await withTaskGroup { group in
             for thread in 0..<8 {
                 group.addTask {
@@ -73,7 +73,7 @@ import Testing
         #expect(writer.droppedLineCount == 0)
 
         var next = [Int](repeating: 0, count: 8)
-        for line in try await lines(received) {
+        for line in try await lines(reading.bytes) {
             let fields = try fields(line)
             let thread = try #require((fields["thread"] as? String).flatMap(Int.init))
             try #require(fields["message"] as? String == "Concurrent \"line\"")
@@ -131,7 +131,7 @@ import Testing
     @Test func `every spell of dropping is told, and the counts add up`() async throws {
         let pipe = try TestPipe()
         let writer = LogWriter(fileDescriptor: pipe.writeEnd, capacity: 200, reserve: 0)
-        async let received = pipe.read()
+        let reading = pipe.startReading()
         let logger = self.logger(writer, format: .text)
         for _ in 0..<3 {
             // Each is longer than the queue can hold.
@@ -139,7 +139,7 @@ import Testing
             #expect(await onThread { writer.flush(timeout: .seconds(60)) })
         }
         pipe.closeWriteEnd()
-        let notices = try await lines(received)
+        let notices = try await lines(reading.bytes)
         #expect(notices.count == 3)
         #expect(notices.allSatisfy { $0.hasSuffix(" WARNING Log lines dropped  log.dropped=1") })
         #expect(writer.droppedLineCount == 3)
@@ -266,7 +266,7 @@ import Testing
             // A thread that never rests uses all of the half second; one that rests a little, comes back hundreds of times.
             let seconds = after.ru_utime.tv_sec - before.ru_utime.tv_sec
             #expect(seconds * 1_000_000 + after.ru_utime.tv_usec - before.ru_utime.tv_usec < 100_000)
-            #expect(after.ru_nvcsw - before.ru_nvcsw < 100)
+            #expect(after.ru_nvcsw - before.ru_nvcsw < 300)
             #expect(writers.map(\.droppedLineCount) == [1, 1, 1])
         }
     }

@@ -43,11 +43,11 @@ import Testing
     private func lines(_ body: (LogWriter) throws -> Void) async throws -> [String] {
         let pipe = try TestPipe()
         let writer = LogWriter(fileDescriptor: pipe.writeEnd)
-        async let received = pipe.read()
+        let reading = pipe.startReading()
         try body(writer)
         #expect(await onThread { writer.flush(timeout: .seconds(60)) })
         pipe.closeWriteEnd()
-        return try await MedTelemetryTests.lines(received)
+        return try await MedTelemetryTests.lines(reading.bytes)
     }
 
     @Test(arguments: cases)

@@ -34,11 +34,11 @@ import Testing
     private func lines(_ body: (LogWriter) -> Void) async throws -> [String] {
         let pipe = try TestPipe()
         let writer = LogWriter(fileDescriptor: pipe.writeEnd)
-        async let received = pipe.read()
+        let reading = pipe.startReading()
         body(writer)
         #expect(await onThread { writer.flush(timeout: .seconds(60)) })
         pipe.closeWriteEnd()
-        return try await MedTelemetryTests.lines(received)
+        return try await MedTelemetryTests.lines(reading.bytes)
     }
 
     @Test func `a record becomes one line, from the logger's call to the pipe`() async throws {

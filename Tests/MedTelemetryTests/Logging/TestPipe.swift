@@ -48,10 +48,21 @@ final class TestPipe: Sendable {
     }
 
     /// Fills the pipe with empty lines, so that the next write has to wait for a reader.
-    func fill() {
+    ///
+    /// - Returns: How many these are: the pipes of a user who has many are smaller.
+    @discardableResult
+    func fill() -> Int {
+        var count = 0
         _ = fcntl(self.writeEnd, F_SETFL, O_NONBLOCK)
-        while write(self.writeEnd, "\n", 1) == 1 {}
+        while write(self.writeEnd, "\n", 1) == 1 { count += 1 }
         _ = fcntl(self.writeEnd, F_SETFL, 0)
+        return count
+    }
+
+    /// Whether the next write has to wait for a reader.
+    var isFull: Bool {
+        var request = pollfd(fd: self.writeEnd, events: Int16(POLLOUT), revents: 0)
+        return poll(&request, 1, 0) == 0
     }
 
     /// What is in the pipe at this moment, in one read: nothing that is written because there is room again.
@@ -65,18 +76,44 @@ final class TestPipe: Sendable {
 
     /// Reads until every write end is closed, or for so many lines.
     func read(lineCount: Int = .max) async -> [UInt8] {
-        await onThread {
-            var all: [UInt8] = []
-            var newlines = 0
-            var buffer = [UInt8](repeating: 0, count: 65_536)
-            while newlines < lineCount {
-                let count = Foundation.read(self.readEnd, &buffer, buffer.count)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { break }
-                all.append(contentsOf: buffer[..<count])
-                newlines += buffer[..<count].count { $0 == UInt8(ascii: "\n") }
+        await self.startReading(lineCount: lineCount).bytes
+    }
+
+    /// The same; its thread has begun when this returns. A child task begins when the cooperative pool has time for it,
+    /// while a flush on a thread of its own counts the seconds.
+    func startReading(lineCount: Int = .max) -> Reading {
+        let (results, continuation) = AsyncStream.makeStream(of: [UInt8].self)
+        Thread.detachNewThread {
+            continuation.yield(self.blockingRead(lineCount))
+            continuation.finish()
+        }
+        return Reading(results: results)
+    }
+
+    private func blockingRead(_ lineCount: Int) -> [UInt8] {
+        var all: [UInt8] = []
+        var newlines = 0
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while newlines < lineCount {
+            let count = Foundation.read(self.readEnd, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            all.append(contentsOf: buffer[..<count])
+            newlines += buffer[..<count].count { $0 == UInt8(ascii: "\n") }
+        }
+        return all
+    }
+
+    /// What a thread reads.
+    struct Reading: Sendable {
+        fileprivate let results: AsyncStream<[UInt8]>
+
+        /// All that it has read when it comes to its end; to be asked for once.
+        var bytes: [UInt8] {
+            get async {
+                for await result in self.results { return result }
+                return []
             }
-            return all
         }
     }
 }

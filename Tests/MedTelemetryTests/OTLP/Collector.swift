@@ -34,6 +34,7 @@ final class Collector: Sendable {
     private struct State {
         var requests: [Request] = []
         var connections: [Int32] = []
+        var isListening = true
         var isStopped = false
         var sentByteCount = 0
     }
@@ -68,13 +69,24 @@ final class Collector: Sendable {
         Thread.detachNewThread { [self] in
             while true {
                 let connection = accept(listener, nil, nil)
-                guard connection >= 0 else { return }
+                guard connection >= 0 else { break }
                 let isStopped = self.state.withLock { state in
                     state.connections.append(connection)
                     return state.isStopped
                 }
-                if isStopped { return }
-                Thread.detachNewThread { self.serve(connection) }
+                if isStopped {
+                    self.finish(connection)
+                    break
+                }
+                Thread.detachNewThread {
+                    self.serve(connection)
+                    self.finish(connection)
+                }
+            }
+            // Within the lock, here and below: the number of a descriptor that is closed may be another test's at once.
+            self.state.withLock { state in
+                state.isListening = false
+                _ = close(listener)
             }
         }
     }
@@ -91,12 +103,19 @@ final class Collector: Sendable {
 
     /// Ends all connections.
     func stop() {
-        shutdown(self.listener, Int32(SHUT_RDWR))
-        let connections = self.state.withLock { state in
+        self.state.withLock { state in
             state.isStopped = true
-            return state.connections
+            // Their threads notice, and close them.
+            if state.isListening { shutdown(self.listener, Int32(SHUT_RDWR)) }
+            for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
         }
-        for connection in connections { shutdown(connection, Int32(SHUT_RDWR)) }
+    }
+
+    private func finish(_ connection: Int32) {
+        self.state.withLock { state in
+            state.connections.removeAll { $0 == connection }
+            _ = close(connection)
+        }
     }
 
     private func serve(_ connection: Int32) {

@@ -65,7 +65,8 @@ import Tracing
     }
 
     private func folder() -> String {
-        FileManager.default.temporaryDirectory.appending(path: "otlp-\(UUID().uuidString)").path()
+        FileManager.default.temporaryDirectory.appending(path: "otlp-\(UUID().uuidString)")
+            .path(percentEncoded: false)
     }
 
     private func files(_ folder: String) -> [String] {
@@ -78,7 +79,7 @@ import Tracing
         defer { try? FileManager.default.removeItem(at: file) }
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["gzip", "-dc", file.path()]
+        process.arguments = ["gzip", "-dc", file.path(percentEncoded: false)]
         let pipe = Pipe()
         process.standardOutput = pipe
         try process.run()
@@ -434,7 +435,7 @@ import Tracing
     @Test func `a request ends after its timeout`() async throws {
         let collector = try Collector { index, _ in index == 0 ? .hang : .ok }
         defer { collector.stop() }
-        let exporter = self.exporter(self.configuration(collector, timeout: .milliseconds(300)))
+        let exporter = self.exporter(self.configuration(collector, timeout: .seconds(2)))
         exporter.start()
         exporter.record(self.span("span"))
         await exporter.flush()
@@ -536,7 +537,9 @@ import Tracing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let spool = OTLPSpool(folder: folder)
         let configuration = self.configuration(collector, isCompressed: true)
-        let first = self.exporter(configuration, spool: spool, metrics: { [self.counter(1)] })
+        // A full batch is sent at once, and refused: it must not be given up before the end.
+        let first = self.exporter(
+            configuration, spool: spool, metrics: { [self.counter(1)] }, clock: TestClock.stopped)
         first.start()
         for number in 0..<600 { first.record(self.span("span\(number)")) }
         first.record(self.log("log"))

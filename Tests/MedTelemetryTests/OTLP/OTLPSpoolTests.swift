@@ -7,7 +7,8 @@ import Testing
 @testable import MedTelemetry
 
 @Suite struct OTLPSpoolTests {
-    private let folder = FileManager.default.temporaryDirectory.appending(path: "spool-\(UUID().uuidString)").path()
+    private let folder = FileManager.default.temporaryDirectory.appending(path: "spool-\(UUID().uuidString)")
+        .path(percentEncoded: false)
 
     private func body(_ byte: UInt8, size: Int, _ signal: OTLPSignal = .traces) -> OTLPBody {
         OTLPBody(
@@ -70,8 +71,9 @@ import Testing
             self.remove()
             try? FileManager.default.removeItem(atPath: theirs)
         }
-        try FileManager.default.createDirectory(
-            atPath: theirs, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        try FileManager.default.createDirectory(atPath: theirs, withIntermediateDirectories: true)
+        // Whatever the umask.
+        #expect(chmod(theirs, 0o755) == 0)
         let name = "00000000000000000001-000000-traces-1.pb"
         for file in [name, ".mine.part"] { try Data("x".utf8).write(to: URL(filePath: "\(theirs)/\(file)")) }
         try FileManager.default.createSymbolicLink(atPath: self.folder, withDestinationPath: theirs)

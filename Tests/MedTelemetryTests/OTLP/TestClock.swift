@@ -14,6 +14,10 @@ final class TestClock: Sendable {
 
     private let state = Mutex<(now: Duration, pauses: [Duration])>((.zero, []))
 
+    /// A clock on which no pause ends.
+    static let stopped = TelemetryClock(
+        sleep: { _ in try await Task.sleep(for: .seconds(1_000_000)) }, now: { .zero }, wallNow: { TestClock.wallNow })
+
     /// The pauses that are over.
     var pauses: [Duration] { self.state.withLock { $0.pauses } }
 
