@@ -17,8 +17,8 @@ extension ServiceContext {
     static let forRequest: ServiceContext = {
         var context = ServiceContext.topLevel
         context.requestID = ""
-        context.traceContext = TraceID(high: 0, low: 1).flatMap { trace in
-            SpanID(1).map { TraceContext(traceID: trace, spanID: $0) }
+        if let traceID = TraceID(high: 0, low: 1), let spanID = SpanID(1) {
+            context.traceContext = TraceContext(traceID: traceID, spanID: spanID)
         }
         // What is taken out leaves its room.
         context.requestID = nil

@@ -45,12 +45,10 @@ struct JSONLogLayout: Sendable {
         to line: inout LogLine,
         scratch: LogScratch
     ) {
-        self.appendHead(of: record, to: &line, scratch: scratch)
+        Self.appendStart(record.time, record.level, to: &line, scratch: scratch)
+        line.appendJSON(record.message, limit: LogLine.Limit.message)
         if let dataset = Self.moveAside(&fields, hasErrorType: record.errorType != nil) {
-            line.append(raw: self.service)
-            line.append(raw: ",\"event.dataset\":")
-            line.appendJSON(dataset, limit: LogLine.Limit.name)
-            line.append(raw: self.logger)
+            self.appendNames(to: &line) { $0.appendJSON(dataset, limit: LogLine.Limit.name) }
         } else {
             line.append(raw: self.fixed)
         }
@@ -73,12 +71,10 @@ struct JSONLogLayout: Sendable {
         to line: inout LogLine,
         scratch: LogScratch
     ) {
-        self.appendHead(of: record, to: &line, scratch: scratch)
+        Self.appendStart(record.time, record.level, to: &line, scratch: scratch)
+        line.appendJSON(record.message, limit: LogLine.Limit.message)
         if let dataset = fragments.dataset {
-            line.append(raw: self.service)
-            line.append(raw: ",\"event.dataset\":")
-            line.append(fragments.bytes(dataset))
-            line.append(raw: self.logger)
+            self.appendNames(to: &line) { $0.append(fragments.bytes(dataset)) }
         } else {
             line.append(raw: self.fixed)
         }
@@ -99,10 +95,7 @@ struct JSONLogLayout: Sendable {
         let scratch = LogScratch()
         var line = LogLine(buffer: scratch.buffer)
         line.appendJSON(message, limit: LogLine.Limit.message)
-        line.append(raw: self.service)
-        line.append(raw: ",\"event.dataset\":")
-        line.appendJSON(dataset, limit: LogLine.Limit.name)
-        line.append(raw: self.logger)
+        self.appendNames(to: &line) { $0.appendJSON(dataset, limit: LogLine.Limit.name) }
         return withExtendedLifetime(scratch) { Array(line.bytes) }
     }
 
@@ -116,9 +109,7 @@ struct JSONLogLayout: Sendable {
         scratch: LogScratch,
         fields body: (inout PreparedLogFields) -> Void
     ) -> LogLine? {
-        line.append(raw: "{\"@timestamp\":\"")
-        line.append(unixMilliseconds: time, cachedIn: scratch)
-        line.append(raw: Self.head(of: level))
+        self.appendStart(time, level, to: &line, scratch: scratch)
         line.append(raw: middle)
         var fields = PreparedLogFields(line: line)
         body(&fields)
@@ -127,12 +118,25 @@ struct JSONLogLayout: Sendable {
         return line
     }
 
+    // MARK: Parts
+
+    /// Everything before the message.
     @inline(__always)
-    private func appendHead(of record: LogRecord, to line: inout LogLine, scratch: LogScratch) {
+    private static func appendStart(
+        _ time: Int64, _ level: Logger.Level, to line: inout LogLine, scratch: LogScratch
+    ) {
         line.append(raw: "{\"@timestamp\":\"")
-        line.append(unixMilliseconds: record.time, cachedIn: scratch)
-        line.append(raw: Self.head(of: record.level))
-        line.appendJSON(record.message, limit: LogLine.Limit.message)
+        line.append(unixMilliseconds: time, cachedIn: scratch)
+        line.append(raw: self.head(of: level))
+    }
+
+    /// The service, a data set of the record's own, and the logger.
+    @inline(__always)
+    private func appendNames(to line: inout LogLine, dataset: (inout LogLine) -> Void) {
+        line.append(raw: self.service)
+        line.append(raw: ",\"event.dataset\":")
+        dataset(&line)
+        line.append(raw: self.logger)
     }
 
     @inline(__always)

@@ -48,32 +48,25 @@ final class LogHandlerCore: Sendable {
         if let sink = self.sink { self.hand(record, Self.fields(event.metadata, provided, own), to: sink) }
     }
 
-    /// A record that is logged over and over, with other fields each time.
-    struct PreparedRecord: Sendable {
-        let core: LogHandlerCore
-        /// What stands between its level and its fields.
-        let middle: [UInt8]
-
-        /// Logs it; the level has been looked at.
-        @inline(__always)
-        func log(level: Logger.Level, _ body: (inout PreparedLogFields) -> Void) {
-            let time = self.core.now()
-            LogScratch.withCurrent { scratch in
-                let line = JSONLogLayout.append(
-                    time: time, level: level, middle: self.middle, to: LogLine(buffer: scratch.buffer),
-                    scratch: scratch,
-                    fields: body)
-                guard var line else { return }
-                line.append(UInt8(ascii: "\n"))
-                self.core.writer.write(terminated: line.bytes, level: level)
-            }
-        }
+    /// What stands between the level and the fields of a record that is logged over and over; nil if its lines have to be
+    /// made in another way: for people, or for somebody else as well.
+    func middle(message: String, dataset: String) -> [UInt8]? {
+        guard case .json(let layout) = self.layout, self.sink == nil else { return nil }
+        return layout.middle(message: message, dataset: dataset)
     }
 
-    /// Prepares a record; nil if its lines have to be made in another way: for people, or for somebody else as well.
-    func prepare(message: String, dataset: String) -> PreparedRecord? {
-        guard case .json(let layout) = self.layout, self.sink == nil else { return nil }
-        return PreparedRecord(core: self, middle: layout.middle(message: message, dataset: dataset))
+    /// Logs such a record.
+    @inline(__always)
+    func log(level: Logger.Level, middle: [UInt8], fields body: (inout PreparedLogFields) -> Void) {
+        let time = self.now()
+        LogScratch.withCurrent { scratch in
+            let line = JSONLogLayout.append(
+                time: time, level: level, middle: middle, to: LogLine(buffer: scratch.buffer), scratch: scratch,
+                fields: body)
+            guard var line else { return }
+            line.append(UInt8(ascii: "\n"))
+            self.writer.write(terminated: line.bytes, level: level)
+        }
     }
 
     @inline(__always)

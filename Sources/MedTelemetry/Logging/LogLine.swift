@@ -170,8 +170,7 @@ struct LogLine: ~Copyable {
         // Inside the memory, by the line below.
         guard self.count + 16 <= LogScratch.capacity else { return }
         for place in 0..<16 {
-            let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - place * 4)) & 15
-            self.buffer[self.count + place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+            self.buffer[self.count + place] = HexText.digit(UInt8(word >> UInt64(60 - place * 4) & 15))
         }
         self.count += 16
     }
@@ -389,8 +388,7 @@ struct LogLine: ~Copyable {
         }
         target[1] = UInt8(ascii: "u")
         for place in 0..<4 {
-            let digit = UInt8(codeUnit >> UInt16(12 - 4 * place) & 0xF)
-            target[2 + place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+            target[2 + place] = HexText.digit(UInt8(codeUnit >> UInt16(12 - 4 * place) & 0xF))
         }
         return 6
     }

@@ -15,7 +15,6 @@ public struct PreparedLogFields: ~Copyable {
     init() {
         // One that grows is hashed anew.
         self.metadata.reserveCapacity(16)
-        self.line = nil
     }
 
     /// Fields that are written to a line.

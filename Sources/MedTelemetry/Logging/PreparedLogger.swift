@@ -22,10 +22,10 @@ public struct PreparedLogger: Sendable {
     private let dataset: String
     private let quick: Quick?
 
-    /// A handler that can take fields as they come.
+    /// A handler that can take fields as they come, and what stands between the level and the fields.
     private struct Quick: Sendable {
         let handler: StructuredLogHandler
-        let record: LogHandlerCore.PreparedRecord
+        let middle: [UInt8]
     }
 
     /// Prepares a record.
@@ -38,9 +38,12 @@ public struct PreparedLogger: Sendable {
         self.logger = logger
         self.message = "\(message)"
         self.dataset = dataset
-        let handler = logger.handler as? StructuredLogHandler
-        self.quick = handler.flatMap { handler in
-            handler.prepare(message: message, dataset: dataset).map { Quick(handler: handler, record: $0) }
+        if let handler = logger.handler as? StructuredLogHandler,
+            let middle = handler.core.middle(message: message, dataset: dataset)
+        {
+            self.quick = Quick(handler: handler, middle: middle)
+        } else {
+            self.quick = nil
         }
     }
 
@@ -57,7 +60,9 @@ public struct PreparedLogger: Sendable {
     ///   - body: adds the fields, **in the order of their names**, each of them once.
     public func log(level: Logger.Level, _ body: (inout PreparedLogFields) -> Void) {
         guard self.isEnabled(level) else { return }
-        if let quick, quick.handler.hasNothingToAdd { return quick.record.log(level: level, body) }
+        if let quick, quick.handler.hasNothingToAdd {
+            return quick.handler.core.log(level: level, middle: quick.middle, fields: body)
+        }
         var fields = PreparedLogFields()
         body(&fields)
         var metadata = fields.takeMetadata()

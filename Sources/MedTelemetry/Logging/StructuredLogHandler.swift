@@ -22,7 +22,7 @@ public struct StructuredLogHandler: LogHandler {
     public var metadata: Logger.Metadata = [:]
     public var metadataProvider: Logger.MetadataProvider?
 
-    private let core: LogHandlerCore
+    let core: LogHandlerCore
     /// The level that was set on this logger: it wins over whatever the levels say.
     private var ownLevel: Logger.Level?
 
@@ -70,11 +70,6 @@ public struct StructuredLogHandler: LogHandler {
 
     /// Whether neither this logger nor the context of the caller adds metadata to a record.
     var hasNothingToAdd: Bool { self.metadata.isEmpty && (self.metadataProvider?.get().isEmpty ?? true) }
-
-    /// Prepares a record for ``PreparedLogger``; nil if the handler can only take metadata.
-    func prepare(message: String, dataset: String) -> LogHandlerCore.PreparedRecord? {
-        self.core.prepare(message: message, dataset: dataset)
-    }
 
     public var logLevel: Logger.Level {
         get { self.ownLevel ?? self.core.level.level }

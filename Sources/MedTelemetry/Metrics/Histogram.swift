@@ -5,7 +5,7 @@ import Synchronization
 
 /// How values are distributed: how many were at most each of some bounds, and what they add up to.
 ///
-/// Whoever observes often keeps it: an observation takes some twenty nanoseconds and no memory, on however many threads
+/// Whoever observes often keeps it: an observation takes some ten nanoseconds and no memory, on however many threads
 /// at once.
 public final class Histogram: Sendable {
     /// What all values add up to.

@@ -3,14 +3,18 @@
 
 /// Hexadecimal digits, as identifiers are written.
 package enum HexText {
-    private static let digits = Array("0123456789abcdef".utf8)
+    /// The digit of a number from 0 to 15, in lower case.
+    @inline(__always)
+    static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+    }
 
     /// The bytes in lower case, two digits each.
     static func text(_ bytes: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []
         for byte in bytes {
-            text.append(self.digits[Int(byte >> 4)])
-            text.append(self.digits[Int(byte & 15)])
+            text.append(self.digit(byte >> 4))
+            text.append(self.digit(byte & 15))
         }
         return String(decoding: text, as: UTF8.self)
     }
@@ -19,7 +23,7 @@ package enum HexText {
     package static func text(_ word: UInt64) -> String {
         // All sixteen bytes are written, and all are ASCII.
         String(unsafeUninitializedCapacity: 16) { buffer in
-            for index in 0..<16 { buffer[index] = self.digits[Int(word >> UInt64(60 - index * 4) & 15)] }
+            for index in 0..<16 { buffer[index] = self.digit(UInt8(word >> UInt64(60 - index * 4) & 15)) }
             return 16
         }
     }
