@@ -163,7 +163,7 @@ let package = Package(
             name: "MedPrivacyTests",
             dependencies: ["MedPrivacy", .product(name: "Crypto", package: "swift-crypto")]
         ),
-        .testTarget(name: "MedStorageTests", dependencies: ["MedStorage"]),
+        .testTarget(name: "MedStorageTests", dependencies: ["MedStorage", "MedTesting"]),
         .testTarget(
             name: "MedSQLiteTests",
             dependencies: ["MedSQLite", "MedStorage", "MedTesting", .product(name: "Logging", package: "swift-log")]

@@ -236,6 +236,7 @@ import Testing
         // The server accepts in order, and has read the request when it has answered a few that came later.
         if held != nil { for _ in 0..<16 { _ = try await subject.ask(.http1, .live) } }
 
+        var sentence = trigger.sentence
         switch trigger {
         case .terminate: subject.server.send(SIGTERM)
         case .interrupt: subject.server.send(SIGINT)
@@ -243,12 +244,12 @@ import Testing
             // An error out of a task: after a trap, no step of the clean-up has more than two seconds.
             let answer = try await subject.ask(.http1, "POST", "/_drill/task-throw")
             #expect(answer.status == 202, "\(answer)")
+            sentence = Sentence.rejection
         case .exception:
             let answer = try await subject.ask(.http1, "GET", "/_drill/trap")
             #expect(answer.status == 500, "\(answer)")
         }
-        let isRejection = phase == .cleaningUp && trigger == .exception
-        try await subject.server.record(isRejection ? Sentence.rejection : trigger.sentence)
+        try await subject.server.record(sentence)
         switch phase {
         case .draining: break
         case .finishing, .cancelling:

@@ -250,12 +250,7 @@ import Testing
                     """)[0].decode(0)
             }
             // Those of the pool and the health check's: the one that migrated may still be on its way out.
-            let limit = ContinuousClock.now + .seconds(60)
-            var before = try await processes()
-            while before.count != 4, ContinuousClock.now < limit {
-                try await Task.sleep(for: .milliseconds(20))
-                before = try await processes()
-            }
+            let before = try await settled(processes) { $0.count == 4 }
             for _ in 0..<20 {
                 let task = Task {
                     withUnsafeCurrentTask { $0?.cancel() }

@@ -123,12 +123,7 @@ import Testing
                     """)[0].decode(0)
             }
             // The one that migrated may still be on its way out.
-            let limit = ContinuousClock.now + .seconds(60)
-            var found = try await count()
-            while found > 11, ContinuousClock.now < limit {
-                try await Task.sleep(for: .milliseconds(20))
-                found = try await count()
-            }
+            let found = try await settled(count) { $0 <= 11 }
             #expect(found <= 11)
         }
     }

@@ -25,8 +25,8 @@ import Testing
             try await withDatabase(
                 url, migrations: MigrationPlan([Self.first, Self.second(minCompatible: minCompatible)])
             ) { new in
-                #expect(await settledCheck(new).status == .connected)
-                let check = await settledCheck(old)
+                #expect(await new.settledCheck().status == .connected)
+                let check = await old.settledCheck()
                 #expect(check.status == (minCompatible == 1 ? .connected : .error))
                 #expect(check.problem?.code == (minCompatible == 1 ? nil : .newerSchema))
                 // What was prepared before the step works after it.

@@ -47,7 +47,7 @@ import Testing
                 #expect(try await database.query("SELECT count(*) FROM pg_prepared_statements")[0].decode(0) == 0)
                 let left = try await database.query("SELECT current_setting('statement_timeout')")
                 #expect(left[0][0] == .text("0"))
-                #expect(await settledCheck(database).status == .connected)
+                #expect(await database.settledCheck().status == .connected)
             }
         }
     }

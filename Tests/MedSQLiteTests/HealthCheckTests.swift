@@ -4,6 +4,7 @@
 import Foundation
 import MedSQLite
 import MedStorage
+import MedTesting
 import Testing
 
 @Suite struct HealthCheckTests {
@@ -15,13 +16,8 @@ import Testing
     }
 
     /// Checks again and again, for a minute.
-    private func waitUntilConnected(_ database: SQLiteDatabase) async throws {
-        let limit = ContinuousClock.now + .seconds(60)
-        var check = await database.check()
-        while check.status != .connected, ContinuousClock.now < limit {
-            try await Task.sleep(for: .milliseconds(20))
-            check = await database.check()
-        }
+    private func expectConnected(_ database: SQLiteDatabase) async {
+        let check = await settled({ await database.check() }) { $0.status == .connected }
         #expect(check.status == .connected)
     }
 
@@ -36,7 +32,7 @@ import Testing
             #expect(check.problem?.code == .locked)
             try other.end()
             // A check waits for a lock no longer than a moment, of which a busy machine has few.
-            try await self.waitUntilConnected(database)
+            await self.expectConnected(database)
             try await database.insert("b")
         }
     }
@@ -70,7 +66,7 @@ import Testing
             }
             #expect(try await database.rowCount() == 1)
             try disk.makeRoom(removing: filler)
-            try await self.waitUntilConnected(database)
+            await self.expectConnected(database)
             try await database.insert("b")
             #expect(try await database.rowCount() == 2)
         }

@@ -85,17 +85,6 @@ public struct DatabaseConformance: Sendable {
         }
     }
 
-    /// What a check finds that is not merely late: a driver gives it little time, and a busy machine not always enough.
-    private func settledCheck(_ database: any Database) async -> DatabaseCheck {
-        let limit = ContinuousClock.now + .seconds(60)
-        var check = await database.check()
-        while check.problem?.code == .timeout || check.problem?.code == .notReachable, ContinuousClock.now < limit {
-            try? await Task.sleep(for: .milliseconds(50))
-            check = await database.check()
-        }
-        return check
-    }
-
     private func add(_ id: Int, _ name: String, _ transaction: any Transaction) async throws {
         try await transaction.execute("INSERT INTO things (id, name, number) VALUES (\(id), \(name), 0)")
     }
@@ -308,7 +297,7 @@ public struct DatabaseConformance: Sendable {
             }
             try self.expect(code == .readOnly, "A write gave \(String(describing: code)).")
             try await database.transaction { try await self.add(1, "a", $0) }
-            let check = await self.settledCheck(database)
+            let check = await database.settledCheck()
             try self.expect(check.status == .connected, "It counts as a fault of the database.")
         case .namesAreQuoted:
             // A quote that a combining mark follows is one for the database, and part of another character for Swift.

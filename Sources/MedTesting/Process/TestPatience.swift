@@ -26,6 +26,19 @@ package func onThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> 
     }
 }
 
+/// What `ask` gives as soon as that is settled; what it gave last, if it never is.
+package func settled<Value>(
+    _ ask: () async throws -> Value, when isSettled: (Value) -> Bool
+) async rethrows -> Value {
+    let limit = ContinuousClock.now + .seconds(TestPatience.seconds)
+    var value = try await ask()
+    while !isSettled(value), ContinuousClock.now < limit {
+        try? await Task.sleep(for: .milliseconds(20))
+        value = try await ask()
+    }
+    return value
+}
+
 /// The system's words for an `errno`.
 func describe(errno number: Int32) -> String {
     String(cString: strerror(number))

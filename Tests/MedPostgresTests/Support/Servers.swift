@@ -115,18 +115,6 @@ func withDatabase<Value>(
     }
 }
 
-/// What a check finds that is not merely late: its questions have 600 ms each, which on a busy machine is not always
-/// enough.
-func settledCheck(_ database: PostgresDatabase) async -> DatabaseCheck {
-    let limit = ContinuousClock.now + .seconds(60)
-    var check = await database.check()
-    while check.problem?.code == .timeout || check.problem?.code == .notReachable, ContinuousClock.now < limit {
-        try? await Task.sleep(for: .milliseconds(50))
-        check = await database.check()
-    }
-    return check
-}
-
 /// The code of the database error that `body` throws; nil if it throws none.
 func code(_ body: () async throws -> Void) async -> DatabaseError.Code? {
     do {

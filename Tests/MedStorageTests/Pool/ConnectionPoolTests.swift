@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MedStorage
+import MedTesting
 import Synchronization
 import Testing
 
@@ -65,9 +66,7 @@ private func eventually(_ condition: () -> Bool) async throws {
             configuration: PoolConfiguration(maximum: 1, acquireTimeout: .milliseconds(50))
         ) { () async throws(DatabaseError) in FakeConnection() }
         // On a busy machine, the connection may take longer than that to be made.
-        let limit = ContinuousClock.now + .seconds(60)
-        var first = try? await pool.acquire()
-        while first == nil, ContinuousClock.now < limit { first = try? await pool.acquire() }
+        let first = await settled({ try? await pool.acquire() }) { $0 != nil }
         let only = try #require(first)
         do {
             _ = try await pool.acquire()

@@ -42,22 +42,12 @@ import Testing
         }
     }
 
-    private func lines(_ body: (LogWriter) throws -> Void) async throws -> [String] {
-        let pipe = try TestPipe()
-        let writer = LogWriter(fileDescriptor: pipe.writeEnd)
-        let reading = pipe.startReading()
-        try body(writer)
-        #expect(await onThread { writer.flush(timeout: .seconds(60)) })
-        pipe.closeWriteEnd()
-        return try await MedTelemetryTests.lines(reading.bytes)
-    }
-
     // MARK: The second net
 
     @Test(arguments: LogFormat.allCases)
     func `messages and values are scrubbed, keys and the fields of the service are not`(format: LogFormat) async throws
     {
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let logger = self.logger(writer, format: format)
             logger.error(
                 "login of ada@example.org failed",
@@ -73,17 +63,17 @@ import Testing
 
     @Test func `a secret that the cut would split is taken out before`() async throws {
         let message = String(repeating: "x", count: 16_384 - 16) + " password=hunter2hunter2hunter2"
-        let lines = try await self.lines { self.logger($0).info("\(message)") }
+        let lines = try await writtenLines { self.logger($0).info("\(message)") }
         #expect(lines.first?.contains("hunter") == false)
         let tail = String(repeating: "x", count: 16_384 - 4) + " ada.lovelace@example.org"
-        let cut = try await self.lines { self.logger($0).info("\(tail)") }
+        let cut = try await writtenLines { self.logger($0).info("\(tail)") }
         #expect(cut.first?.contains("ada") == false)
     }
 
     // MARK: Fields
 
     @Test func `trace, span and request ids of the context are fields of their own`() async throws {
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let provider = Logger.MetadataProvider {
                 [
                     "trace.id": "4bf92f3577b34da6a3ce929d0e0e4736", "span.id": "00f067aa0ba902b7",
@@ -127,7 +117,7 @@ import Testing
             return metadata
         }
         let records = (0..<300).map { _ in (text(), metadata(), metadata(), metadata(), random.next() % 4 == 0) }
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             for (message, call, context, own, hasError) in records {
                 var logger = self.logger(writer, provider: Logger.MetadataProvider { context })
                 for (key, value) in own { logger[metadataKey: key] = value }
@@ -147,7 +137,7 @@ import Testing
     }
 
     @Test func `a description or a provider that logs breaks no line`() async throws {
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let inner = self.logger(writer)
             let provider = Logger.MetadataProvider {
                 inner.info("From a provider")
@@ -166,7 +156,7 @@ import Testing
 
     @Test func `a sink gets what is in the line: scrubbed, merged, cut, and only what is enabled`() async throws {
         let records = Records()
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             var logger = self.logger(writer, provider: Logger.MetadataProvider { ["b": "context"] }, sink: records.add)
             logger[metadataKey: "a"] = "logger"
             logger[metadataKey: "b"] = "logger"
@@ -191,7 +181,7 @@ import Testing
 
     @Test func `what a sink logs is written and not given to it`() async throws {
         let records = Records()
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let inner = Mutex<Logger?>(nil)
             let sink: @Sendable (LogRecordView) -> Void = { record in
                 records.add(record)

@@ -61,13 +61,6 @@ import Testing
         }
     }
 
-    private func output(of pipe: TestPipe, after writer: LogWriter) async throws -> [String] {
-        let reading = pipe.startReading()
-        #expect(await onThread { writer.flush(timeout: .seconds(60)) })
-        pipe.closeWriteEnd()
-        return try await lines(reading.bytes).filter { !$0.isEmpty }
-    }
-
     private func abandon(_ pipe: TestPipe, of writer: LogWriter) async {
         pipe.closeReadEnd()
         _ = await onThread { writer.flush(timeout: .seconds(60)) }
@@ -92,7 +85,7 @@ import Testing
         #expect(writer.droppedErrorCount == 0)
         #expect(try self.folder.undelivered().count == writer.spilledLineCount)
 
-        let output = try await self.output(of: pipe, after: writer)
+        let output = try await pipe.output(after: writer)
         #expect(
             output == (0..<50).map { "info \(String(format: "%05d", $0))" }
                 + (0..<1000).map { "error \(String(format: "%05d", $0))" })
@@ -113,7 +106,7 @@ import Testing
             let taken = await pipe.read(lineCount: round == 0 ? filling + 100 : 100)
             output += String(decoding: taken, as: UTF8.self).split(separator: "\n").map(String.init)
         }
-        output += try await self.output(of: pipe, after: writer)
+        output += try await pipe.output(after: writer)
         // A line that was taken in two parts is in neither: joined, they are whole again.
         let numbers = output.joined().split(separator: "error ").compactMap { Int($0) }
         #expect(numbers == Array(0..<3000))
@@ -149,7 +142,7 @@ import Testing
         try await self.wait { writer.spilledLineCount > 0 }
         let size = try FileManager.default.attributesOfItem(atPath: self.folder.spill)[.size] as? Int
         #expect(try #require(size) <= 5000)
-        let output = try await self.output(of: pipe, after: writer).map { try fields($0) }
+        let output = try await pipe.output(after: writer).map { try fields($0) }
         #expect(output.count { $0["message"] as? String == "Error" } == 100 - dropped)
         let notice = try #require(output.first { $0["message"] as? String == "Log lines dropped" })
         #expect(notice["log.dropped"] as? String == "\(dropped + 10)")
@@ -169,7 +162,7 @@ import Testing
         #expect(try self.folder.undelivered() == stride(from: 0, to: 100, by: 10).map { "line \($0)" })
 
         // The process lives on and the reader comes back: every line once, and an empty file.
-        let output = try await self.output(of: pipe, after: writer)
+        let output = try await pipe.output(after: writer)
         #expect(output == ["error delivered"] + (0..<100).map { "line \($0)" })
         #expect(FileManager.default.contents(atPath: self.folder.spill) == Data())
     }
@@ -208,7 +201,7 @@ import Testing
         let pipe = try TestPipe()
         let writer = self.writer(pipe.writeEnd, path: path + "-left")
         self.logger(writer).info("New")
-        let output = try await self.output(of: pipe, after: writer)
+        let output = try await pipe.output(after: writer)
         #expect(output.prefix(20) == (0..<20).map { "error \($0)" }[...])
         let rest = try output.dropFirst(20).map { try fields($0) }
         #expect(rest.compactMap { $0["message"] as? String }.sorted() == ["Log lines of the last run written", "New"])
@@ -247,7 +240,7 @@ import Testing
 
         let nextPipe = try TestPipe()
         let next = self.writer(nextPipe.writeEnd, path: path + "-left")
-        let recovered = try await self.output(of: nextPipe, after: next).compactMap { Int($0.prefix { $0 != " " }) }
+        let recovered = try await nextPipe.output(after: next).compactMap { Int($0.prefix { $0 != " " }) }
         #expect(delivered + recovered == Array(0..<300))
         await self.abandon(pipe, of: writer)
     }
@@ -262,7 +255,7 @@ import Testing
         let pipe = try TestPipe()
         let writer = self.writer(pipe.writeEnd)
         self.logger(writer).info("New")
-        let output = try await self.output(of: pipe, after: writer)
+        let output = try await pipe.output(after: writer)
         #expect(output.prefix(2) == ["first", "second"])
         let notice = try output.dropFirst(2).map { try fields($0) }.first { $0["log.recovered"] != nil }
         #expect(notice?["log.recovered"] as? String == "2")
@@ -277,7 +270,7 @@ import Testing
         #expect(chmod(self.folder.spill, 0o644) == 0)
         let pipe = try TestPipe()
         let writer = self.writer(pipe.writeEnd)
-        _ = try await self.output(of: pipe, after: writer)
+        _ = try await pipe.output(after: writer)
         try await self.wait {
             try FileManager.default.attributesOfItem(atPath: self.folder.spill)[.posixPermissions] as? Int == 0o600
         }
@@ -292,7 +285,7 @@ import Testing
         for _ in 0..<100 { logger.error("Error") }
         // As without a file: the reserve is all there is.
         #expect(writer.droppedErrorCount > 80)
-        let output = try await self.output(of: pipe, after: writer).map { try fields($0) }
+        let output = try await pipe.output(after: writer).map { try fields($0) }
         let notices = output.filter { $0["message"] as? String == "Log spill file unusable" }
         #expect(notices.count == 1)
         #expect(notices.first?["log.level"] as? String == "warning")
@@ -332,7 +325,7 @@ import Testing
         try await self.wait { flock(descriptor, LOCK_EX | LOCK_NB) != 0 }
         close(descriptor)
         #expect(try await self.reason(path: self.folder.spill) == "in use by another process")
-        _ = try await self.output(of: pipe, after: writer)
+        _ = try await pipe.output(after: writer)
     }
 
     @Test func `a disk that is full costs one warning, and no line that has room in memory`() async {

@@ -40,16 +40,6 @@ import Testing
         return logger
     }
 
-    private func lines(_ body: (LogWriter) throws -> Void) async throws -> [String] {
-        let pipe = try TestPipe()
-        let writer = LogWriter(fileDescriptor: pipe.writeEnd)
-        let reading = pipe.startReading()
-        try body(writer)
-        #expect(await onThread { writer.flush(timeout: .seconds(60)) })
-        pipe.closeWriteEnd()
-        return try await MedTelemetryTests.lines(reading.bytes)
-    }
-
     @Test(arguments: cases)
     private func `it is the line that metadata would make`(test: Case) async throws {
         let trace = try #require(TraceID(high: 0x0123_4567_89ab_cdef, low: 0xf000_0000_0000_0001))
@@ -59,7 +49,7 @@ import Testing
             "", "GET", "quo\"te\\", "two\nlines\u{2028}", "é\u{1F600}", "ada@example.org", "token=abcdefghij0123456789",
             String(repeating: "x", count: 5000), String(repeating: "\u{1}", count: 5000),
         ]
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let logger = self.logger(test, writer)
             let prepared = PreparedLogger(logger, "It \"was\" answered", dataset: "med.access")
             for index in 0..<max(numbers.count, texts.count) {
@@ -83,7 +73,7 @@ import Testing
     }
 
     @Test func `a line that would be too long says so, and what follows is whole`() async throws {
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let prepared = PreparedLogger(self.logger(Self.cases[0], writer), "Long", dataset: "med.access")
             prepared.log(level: .info) { fields in
                 for _ in 0..<4 { fields.add("a", String(repeating: "\u{1}", count: 4096)) }
@@ -98,7 +88,7 @@ import Testing
 
     @Test(arguments: [cases[0], cases[1]])
     private func `below its level nothing is asked for and nothing is written`(test: Case) async throws {
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             var logger = self.logger(test, writer)
             logger.logLevel = .error
             let prepared = PreparedLogger(logger, "Quiet", dataset: "med.access")

@@ -31,18 +31,8 @@ import Testing
     }
 
     /// What a body logs.
-    private func lines(_ body: (LogWriter) -> Void) async throws -> [String] {
-        let pipe = try TestPipe()
-        let writer = LogWriter(fileDescriptor: pipe.writeEnd)
-        let reading = pipe.startReading()
-        body(writer)
-        #expect(await onThread { writer.flush(timeout: .seconds(60)) })
-        pipe.closeWriteEnd()
-        return try await MedTelemetryTests.lines(reading.bytes)
-    }
-
     @Test func `a record becomes one line, from the logger's call to the pipe`() async throws {
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let logger = Logger(label: "server") { self.handler(writer, label: $0) }
             logger.notice("serving on port \(5000)", metadata: ["http.inFlight": "3"])
         }
@@ -56,7 +46,7 @@ import Testing
     }
 
     @Test func `text is for people`() async throws {
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let logger = Logger(label: "server") { self.handler(writer, label: $0, format: .text) }
             logger.notice("Draining", metadata: ["http.inFlight": "3"])
         }
@@ -65,7 +55,7 @@ import Testing
 
     @Test func `every level has its name, and those below the logger's are silent`() async throws {
         for lowest in Logger.Level.allCases {
-            let lines = try await self.lines { writer in
+            let lines = try await writtenLines { writer in
                 let logger = Logger(label: "test") { self.handler(writer, label: $0, level: lowest) }
                 for level in Logger.Level.allCases { logger.log(level: level, "Message") }
             }
@@ -76,7 +66,7 @@ import Testing
 
     @Test func `of an error only its type is logged`() async throws {
         for format in LogFormat.allCases {
-            let lines = try await self.lines { writer in
+            let lines = try await writtenLines { writer in
                 let logger = Logger(label: "test") { self.handler(writer, label: $0, format: format) }
                 logger.error("Request failed", error: PatientError())
             }
@@ -89,7 +79,7 @@ import Testing
     }
 
     @Test func `the call beats the context, the context beats the logger`() async throws {
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let provider = Logger.MetadataProvider { ["b": "context", "c": "context"] }
             var logger = Logger(label: "test") { self.handler(writer, label: $0, metadataProvider: provider) }
             for key in ["a", "b", "c"] { logger[metadataKey: key] = "logger" }
@@ -101,7 +91,7 @@ import Testing
     }
 
     @Test func `a logger made with a provider of its own uses it`() async throws {
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let logger = Logger(label: "test") { label in
                 var handler = self.handler(writer, label: label)
                 handler.metadataProvider = Logger.MetadataProvider { ["trace.id": "abc"] }
@@ -113,7 +103,7 @@ import Testing
     }
 
     @Test func `level and metadata are values: a copy's changes stay its own`() async throws {
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             var first = Logger(label: "first") { self.handler(writer, label: $0) }
             first.logLevel = .debug
             first[metadataKey: "only-on"] = "first"
@@ -133,7 +123,7 @@ import Testing
 
     @Test func `without a clock of the caller's the time is the system's`() async throws {
         let before = Date()
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let service = LogService(name: "med", version: "1", environment: "test")
             let logger = Logger(label: "test") {
                 StructuredLogHandler(label: $0, writer: writer, format: .json, service: service)
@@ -148,7 +138,7 @@ import Testing
     }
 
     @Test func `a message of a million characters passes through the pipe as one line`() async throws {
-        let lines = try await self.lines { writer in
+        let lines = try await writtenLines { writer in
             let logger = Logger(label: "test") { self.handler(writer, label: $0) }
             logger.info("\(String(repeating: "x", count: 1_000_000))")
             logger.info("Next")

@@ -5,6 +5,8 @@ import Foundation
 import Synchronization
 import Testing
 
+@testable import MedTelemetry
+
 /// A real pipe: a log writer on one end, the test on the other.
 final class TestPipe: Sendable {
     struct Failure: Error { let errno: Int32 }
@@ -116,6 +118,29 @@ final class TestPipe: Sendable {
             }
         }
     }
+}
+
+extension TestPipe {
+    /// The lines that arrive when a writer has written everything and its end is closed, without what filled the pipe.
+    func output(after writer: LogWriter) async throws -> [String] {
+        let reading = self.startReading()
+        return try await self.allLines(of: reading, after: writer).filter { !$0.isEmpty }
+    }
+
+    fileprivate func allLines(of reading: Reading, after writer: LogWriter) async throws -> [String] {
+        #expect(await onThread { writer.flush(timeout: .seconds(60)) })
+        self.closeWriteEnd()
+        return try await lines(reading.bytes)
+    }
+}
+
+/// The lines of what `body` has a writer write.
+func writtenLines(_ body: (LogWriter) throws -> Void) async throws -> [String] {
+    let pipe = try TestPipe()
+    let writer = LogWriter(fileDescriptor: pipe.writeEnd)
+    let reading = pipe.startReading()
+    try body(writer)
+    return try await pipe.allLines(of: reading, after: writer)
 }
 
 /// Runs something that may block on a thread of its own, so that no thread of the cooperative pool waits for it.

@@ -55,14 +55,20 @@ import Testing
 
     @Test func `this process has the descriptors that were opened`() async throws {
         await #expect(processExitsWith: .success) {
-            let before = try FileDescriptorReader().read()
-            let opened = try (0..<50).map { _ in try FileHandle(forReadingFrom: URL(filePath: "/dev/null")) }
-            let after = try FileDescriptorReader().read()
-            // The system's libraries open one or two when they are first used, on other threads, and close them again.
-            precondition((46...54).contains(after.open - before.open) && after.limit == before.limit)
-            let again = try FileDescriptorReader().read()
-            precondition(again.open - after.open <= 4)
-            withExtendedLifetime(opened) {}
+            // The system's libraries open one or two when they are first used, on other threads. Once more, should one of
+            // them have been closed in between.
+            var isRight = false
+            for _ in 0..<100 where !isRight {
+                let before = try FileDescriptorReader().read()
+                let opened = try (0..<50).map { _ in try FileHandle(forReadingFrom: URL(filePath: "/dev/null")) }
+                let after = try FileDescriptorReader().read()
+                let again = try FileDescriptorReader().read()
+                isRight =
+                    (50...54).contains(after.open - before.open) && after.limit == before.limit
+                    && again.open - after.open <= 4
+                withExtendedLifetime(opened) {}
+            }
+            precondition(isRight)
         }
     }
 
