@@ -13,6 +13,7 @@ import Testing
         case live
         case health
         case status
+        case metrics
         case read
         case write
         // Last: the drain delay may end once a prober has seen it three times.
@@ -22,7 +23,7 @@ import Testing
 
         var target: String {
             switch self {
-            case .live, .health, .status, .ready: "/\(self.rawValue)"
+            case .live, .health, .status, .metrics, .ready: "/\(self.rawValue)"
             case .read: "/_drill/rows"
             case .write: "/_drill/transaction?value=matrix"
             }
@@ -50,8 +51,8 @@ import Testing
 
         func status(of question: Question) -> Int {
             switch (self, question) {
-            // The page is for people, who do not see a status.
-            case (_, .live), (_, .status): 200
+            // The pages are for people, who do not see a status, and for whoever counts in every state.
+            case (_, .live), (_, .status), (_, .metrics): 200
             // Its database is locked, which is an error.
             case (.starting, _): 503
             case (.ready, .write), (.degraded, .write), (.unhealthy, .write): 201
@@ -105,7 +106,7 @@ import Testing
         func status(of question: Question, over channel: Channel) -> Int? {
             if self != .draining && channel.isKept { return nil }
             return switch question {
-            case .live, .status: 200
+            case .live, .status, .metrics: 200
             case .ready, .health: 503
             case .read: self == .draining ? 200 : 503
             case .write: self == .draining ? 201 : 503
@@ -335,6 +336,9 @@ import Testing
             #expect(try answer.member("checks.server") == .bool(serving), "\(cell)")
         case .health: #expect(try answer.member("status")?.string == word, "\(cell)")
         case .status: #expect(answer.fields?["content-type"] == "text/html; charset=utf-8", "\(cell)")
+        case .metrics:
+            let ready = word == "unhealthy" ? 0 : 1
+            #expect(answer.body?.contains("\nmedbuilder_ready \(ready)\n") == true, "\(cell)")
         case .read, .write: break
         }
     }
