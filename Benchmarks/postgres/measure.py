@@ -202,10 +202,12 @@ def main():
         pipeline = "BEGIN;\n\\startpipeline\n" + row * 1000 + "\\endpipeline\nCOMMIT;\n"
         if "select" in PARTS:
             for clients, target in ((1, 0.85), (8, 0.75), (64, 0.75)):
-                compare(server, f"select-{clients}", target, lambda: ours("select", server.url, clients),
-                        lambda: pgbench(server, select, clients))
+                for where in ("", "-on-executor"):
+                    compare(server, f"select-{clients}{where}", target, lambda: ours("select" + where, server.url, clients),
+                            lambda: pgbench(server, select, clients))
         if "insert" in PARTS:
-            compare(server, "insert-1", 0.9, lambda: ours("insert", server.url, 1), lambda: pgbench(server, insert, 1))
+            for where in ("", "-on-executor"):
+                compare(server, f"insert-1{where}", 0.9, lambda: ours("insert" + where, server.url, 1), lambda: pgbench(server, insert, 1))
         if "pipeline" in PARTS:
             compare(server, "pipeline-1000-rows", 0.8, lambda: ours("pipeline", server.url, 1000),
                     lambda: pgbench(server, pipeline, 1), scale=1000)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CPostgres
+import Dispatch
 import Foundation
 import MedStorage
 import Synchronization
@@ -10,7 +11,7 @@ import Synchronization
 ///
 /// Statements are sent by the thread that asks; only the answers come through here. So a statement costs one wake-up of this thread, and
 /// under load one wake-up serves many. Two such threads were slower than one, since the server needs the processors as well
-/// (docs/decisions/0009-postgres.md).
+/// (docs/decisions/0009-postgres.md). Tasks that ask for it run on this thread too (``PostgresExecutor``): they need not be woken.
 final class Reactor: Sendable {
     /// Something that can be waited for.
     protocol Source: AnyObject, Sendable {
@@ -25,6 +26,39 @@ final class Reactor: Sendable {
         func reactorStopped()
     }
 
+    /// A piece of a task, up to where it waits next.
+    struct Job: Sendable {
+        let job: UnownedJob
+        let executor: UnownedTaskExecutor
+
+        func run() { self.job.runSynchronously(on: self.executor) }
+
+        func runOnTaskPool() { DispatchQueue.global().async { self.run() } }
+    }
+
+    private struct Jobs {
+        /// Those from `first` on wait.
+        var all: [Job] = []
+        var first = 0
+        /// Whether the thread looks here before it waits again.
+        var isExpected = false
+        var isEnded = false
+
+        var isEmpty: Bool { self.first == self.all.count }
+
+        mutating func takeFirst() -> Job? {
+            guard !self.isEmpty else { return nil }
+            defer {
+                self.first += 1
+                if self.isEmpty {
+                    self.all.removeAll(keepingCapacity: true)
+                    self.first = 0
+                }
+            }
+            return self.all[self.first]
+        }
+    }
+
     private struct State {
         var sources: [UInt64: any Source] = [:]
         /// Who has a descriptor. libpq closes one when it finds the end of it, and the number may be somebody else's at once.
@@ -35,6 +69,8 @@ final class Reactor: Sendable {
 
     /// How often time limits are looked at. It is how much later than due a limit can strike.
     static let tick = Duration.milliseconds(100)
+    /// How many jobs run at most before the answers of others get a turn.
+    private static let jobsPerTurn = 64
     /// The token of ``wakeUp``.
     private static let wakeUpToken: UInt64 = 0
 
@@ -42,6 +78,7 @@ final class Reactor: Sendable {
     /// Interrupts the wait.
     private let wakeUp: Int32
     private let state = Mutex(State())
+    private let jobs = Mutex(Jobs())
     private let lastTurn = Mutex(ContinuousClock.now)
 
     init() throws(DatabaseError) {
@@ -105,10 +142,36 @@ final class Reactor: Sendable {
         }
     }
 
-    /// Ends the thread.
+    /// Has the thread run a job; false if it was stopped.
+    func enqueue(_ job: Job) -> Bool {
+        let (isTaken, mustWake) = self.jobs.withLock { jobs in
+            if jobs.isEnded { return (false, false) }
+            jobs.all.append(job)
+            defer { jobs.isExpected = true }
+            return (true, !jobs.isExpected)
+        }
+        if mustWake { self.interrupt() }
+        return isTaken
+    }
+
+    private func runJobs() {
+        for _ in 0..<Self.jobsPerTurn {
+            guard let job = self.jobs.withLock({ $0.takeFirst() }) else { return }
+            job.run()
+        }
+    }
+
+    /// Ends the thread. The task pool goes on with its jobs.
     func halt() {
         self.state.withLock { $0.isStopped = true }
         self.interrupt()
+        let rest = self.jobs.withLock { jobs in
+            jobs.isEnded = true
+            defer { (jobs.all, jobs.first) = ([], 0) }
+            return jobs.all[jobs.first...]
+        }
+        // Not by the thread: it may be what hangs.
+        for job in rest { job.runOnTaskPool() }
     }
 
     /// Ends the thread, and tells everybody who waits.
@@ -137,8 +200,14 @@ final class Reactor: Sendable {
         var busy: [(source: any Source, toRead: Bool, toWrite: Bool)] = []
         var nextTick = ContinuousClock.now + Self.tick
         while true {
+            self.runJobs()
             let isIdle = self.state.withLock { $0.sources.isEmpty }
-            let count = epoll_wait(self.epoll, &events, Int32(events.count), isIdle ? -1 : 100)
+            let hasJobs = self.jobs.withLock { jobs in
+                jobs.isExpected = !jobs.isEmpty
+                return jobs.isExpected
+            }
+            let count = epoll_wait(self.epoll, &events, Int32(events.count), hasJobs ? 0 : isIdle ? -1 : 100)
+            self.jobs.withLock { $0.isExpected = true }
             for event in events.prefix(Int(max(count, 0))) {
                 let token = event.data.u64
                 guard token != Self.wakeUpToken else {
@@ -154,6 +223,8 @@ final class Reactor: Sendable {
                 if !source.isReady(toRead: toRead, toWrite: toWrite, mayWait: false) {
                     busy.append((source, toRead, toWrite))
                 }
+                // At once, so that the server has the next statement while the other answers are read.
+                self.runJobs()
             }
             for (source, toRead, toWrite) in busy {
                 _ = source.isReady(toRead: toRead, toWrite: toWrite, mayWait: true)

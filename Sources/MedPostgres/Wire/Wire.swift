@@ -32,16 +32,30 @@ final class Wire: Reactor.Source {
 
     /// What came of an exchange.
     typealias Answer = Result<[ServerResult], DatabaseError>
+    /// Unsafe, since the check costs as much as all that is done here with an answer. It is resumed once: whatever takes it out of the state
+    /// takes the exchange out with it, and becomes a `Wakening`, which is used once.
+    private typealias Continuation = UnsafeContinuation<Answer, Never>
 
-    private struct Exchange {
+    /// What is asked of the server just now. An object, since it is looked at several times for each answer, and under the lock alone.
+    private final class Exchange {
         let number: Int
         let goal: Goal
         let limit: Duration
         let deadline: ContinuousClock.Instant
-        let continuation: CheckedContinuation<Answer, Never>
+        let continuation: Continuation
         var results: [ServerResult] = []
         var isAnswered = false
         var cancellation: Cancellation?
+
+        init(
+            number: Int, goal: Goal, limit: Duration, deadline: ContinuousClock.Instant, continuation: Continuation
+        ) {
+            self.number = number
+            self.goal = goal
+            self.limit = limit
+            self.deadline = deadline
+            self.continuation = continuation
+        }
     }
 
     private struct Cancellation {
@@ -70,7 +84,7 @@ final class Wire: Reactor.Source {
 
     /// A waiting task and its answer, to be brought together once the lock is free.
     private struct Wakening {
-        let continuation: CheckedContinuation<Answer, Never>
+        let continuation: Continuation
         let answer: Answer
     }
 
@@ -155,11 +169,11 @@ final class Wire: Reactor.Source {
     ) async throws(DatabaseError) -> [ServerResult] {
         let number = self.numbers.add(1, ordering: .relaxed).newValue
         guard isCancellable else {
-            let answer = await withCheckedContinuation { self.begin(goal, limit: limit, number: number, $0, send) }
+            let answer = await withUnsafeContinuation { self.begin(goal, limit: limit, number: number, $0, send) }
             return try answer.get()
         }
         let answer = await withTaskCancellationHandler {
-            await withCheckedContinuation { self.begin(goal, limit: limit, number: number, $0, send) }
+            await withUnsafeContinuation { self.begin(goal, limit: limit, number: number, $0, send) }
         } onCancel: {
             self.cancel(number, because: self.cancelled)
         }
@@ -182,7 +196,7 @@ final class Wire: Reactor.Source {
         _ goal: Goal,
         limit: Duration,
         number: Int,
-        _ continuation: CheckedContinuation<Answer, Never>,
+        _ continuation: Continuation,
         _ send: (OpaquePointer) -> Bool
     ) {
         let wakening = self.state.withLock { state -> Wakening? in
@@ -229,39 +243,46 @@ final class Wire: Reactor.Source {
 
     func isReady(toRead: Bool, toWrite: Bool, mayWait: Bool) -> Bool {
         var notifications: [(String, String)] = []
-        let act = { (state: inout State) -> Wakening? in
-            if toWrite, let wakening = self.flush(&state) { return wakening }
-            guard let connection = state.connection else { return nil }
-            if toRead {
-                // With TLS, a record may be longer than what libpq reads in one go, and the rest of it makes the descriptor ready no more.
-                for _ in 0..<(state.hasTLS ? 2 : 1) where PQconsumeInput(connection) == 0 {
-                    let words = PQerrorMessage(connection).map { String(cString: $0) } ?? ""
-                    // The server may have said why before it hung up.
-                    if let wakening = self.advance(&state) { return wakening }
-                    return self.lose(&state, self.lost(words))
-                }
-            }
-            let wakening = self.advance(&state)
-            if self.onNotification != nil, let connection = state.connection {
-                while let notification = PQnotifies(connection) {
-                    notifications.append(
-                        (String(cString: notification.pointee.relname), String(cString: notification.pointee.extra)))
-                    PQfreemem(notification)
-                }
-            }
-            return wakening
-        }
         let wakening: Wakening?
         if mayWait {
-            wakening = self.state.withLock { act(&$0) }
-        } else if let tried = self.state.withLockIfAvailable({ act(&$0) }) {
-            wakening = tried
+            wakening = self.state.withLock {
+                self.read(&$0, toRead: toRead, toWrite: toWrite, notifications: &notifications)
+            }
         } else {
-            return false
+            let tried = self.state.withLockIfAvailable {
+                self.read(&$0, toRead: toRead, toWrite: toWrite, notifications: &notifications)
+            }
+            guard let tried else { return false }
+            wakening = tried
         }
         self.wake(wakening)
         for (channel, payload) in notifications { self.onNotification?(channel, payload) }
         return true
+    }
+
+    private func read(
+        _ state: inout State, toRead: Bool, toWrite: Bool, notifications: inout [(String, String)]
+    ) -> Wakening? {
+        if toWrite, let wakening = self.flush(&state) { return wakening }
+        guard let connection = state.connection else { return nil }
+        if toRead {
+            // With TLS, a record may be longer than what libpq reads in one go, and the rest of it makes the descriptor ready no more.
+            for _ in 0..<(state.hasTLS ? 2 : 1) where PQconsumeInput(connection) == 0 {
+                let words = PQerrorMessage(connection).map { String(cString: $0) } ?? ""
+                // The server may have said why before it hung up.
+                if let wakening = self.advance(&state) { return wakening }
+                return self.lose(&state, self.lost(words))
+            }
+        }
+        let wakening = self.advance(&state)
+        if self.onNotification != nil, let connection = state.connection {
+            while let notification = PQnotifies(connection) {
+                notifications.append(
+                    (String(cString: notification.pointee.relname), String(cString: notification.pointee.extra)))
+                PQfreemem(notification)
+            }
+        }
+        return wakening
     }
 
     func tick(now: ContinuousClock.Instant) {
@@ -291,29 +312,30 @@ final class Wire: Reactor.Source {
 
     /// Takes what libpq has understood, up to the goal.
     private func advance(_ state: inout State) -> Wakening? {
-        guard let connection = state.connection, state.exchange != nil else {
+        guard let connection = state.connection else { return nil }
+        guard let exchange = state.exchange else {
             // Notices and parameter changes are taken note of by looking.
-            if let connection = state.connection { _ = PQisBusy(connection) }
+            _ = PQisBusy(connection)
             return nil
         }
-        if state.exchange?.goal == .flushed {
+        if exchange.goal == .flushed {
             return state.isWaitingToWrite ? nil : self.finish(&state)
         }
-        while state.exchange?.isAnswered == false, PQisBusy(connection) == 0 {
+        while !exchange.isAnswered, PQisBusy(connection) == 0 {
             guard let pointer = PQgetResult(connection) else {
                 // In a pipeline, this only separates the answers of two statements.
-                if state.exchange?.goal != .pipeline || PQstatus(connection) == CONNECTION_BAD {
-                    state.exchange?.isAnswered = true
+                if exchange.goal != .pipeline || PQstatus(connection) == CONNECTION_BAD {
+                    exchange.isAnswered = true
                 }
                 continue
             }
             let result = ServerResult(pointer)
             switch result.status {
             case PGRES_PIPELINE_SYNC:
-                state.exchange?.isAnswered = true
-            case PGRES_COPY_IN where state.exchange?.goal == .copy:
-                state.exchange?.results.append(result)
-                state.exchange?.isAnswered = true
+                exchange.isAnswered = true
+            case PGRES_COPY_IN where exchange.goal == .copy:
+                exchange.results.append(result)
+                exchange.isAnswered = true
             case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
                 // Nobody is there for the data, and the protocol knows no way out for all of them.
                 return self.lose(
@@ -324,16 +346,16 @@ final class Wire: Reactor.Source {
                             "A COPY was sent to database '\(self.name)' as a statement; use copy(into:columns:rows:)."
                     ))
             default:
-                state.exchange?.results.append(result)
+                exchange.results.append(result)
             }
         }
         if PQstatus(connection) == CONNECTION_BAD {
             // libpq adds a result of its own, which has no code, to what the server has said before it hung up.
-            let reason = state.exchange?.results.last { $0.isError && $0.field(.sqlState) != nil }
+            let reason = exchange.results.last { $0.isError && $0.field(.sqlState) != nil }
                 .map { DatabaseError($0, database: self.name) }
             return self.lose(&state, reason?.code == .notReachable ? reason ?? self.lost("") : self.lost(""))
         }
-        return state.exchange?.isAnswered == true ? self.finish(&state) : nil
+        return exchange.isAnswered ? self.finish(&state) : nil
     }
 
     /// Ends the exchange with its answers, if no cancellation is on its way.

@@ -34,7 +34,7 @@ import Synchronization
 
     static func postgres(_ mode: String, _ url: String, _ number: Int, _ seconds: Double) async throws {
         guard let location = PostgresLocation(url: url) else { fatalError("libpq does not take the URL.") }
-        let callers = ["select", "insert"].contains(mode) ? number : 1
+        let callers = ["select", "insert", "select-on-executor", "insert-on-executor"].contains(mode) ? number : 1
         let database = PostgresDatabase(
             location: location, migrations: try MigrationPlan([]),
             configuration: PoolConfiguration(minimum: callers, maximum: callers, acquireTimeout: .seconds(60)),
@@ -49,13 +49,14 @@ import Synchronization
             return 1 + Int((number ^ number >> 31) % 1_000_000)
         }
         try await self.measure(
-            callers: callers, seconds: seconds, each: ["pipeline", "copy"].contains(mode) ? number : 1
+            callers: callers, seconds: seconds, on: mode.hasSuffix("-on-executor") ? database.taskExecutor : nil,
+            each: ["pipeline", "copy"].contains(mode) ? number : 1
         ) {
             switch mode {
-            case "select":
+            case "select", "select-on-executor":
                 let rows = try await database.query("SELECT abalance FROM pgbench_accounts WHERE aid = \(key())")
                 precondition(rows.count == 1)
-            case "insert":
+            case "insert", "insert-on-executor":
                 try await database.transaction { transaction in
                     try await transaction.execute(
                         "INSERT INTO bench_rows (number, value) VALUES (\(key()), \("some text of a row"))")
@@ -163,13 +164,14 @@ import Synchronization
     // MARK: Measuring
 
     static func measure(
-        callers: Int, seconds: Double, each: Int, _ body: @escaping @Sendable () async throws -> Void
+        callers: Int, seconds: Double, on executor: (any TaskExecutor)? = nil, each: Int,
+        _ body: @escaping @Sendable () async throws -> Void
     ) async throws {
         // Connections are made and statements prepared before the clock starts.
-        try await self.repeated(callers, until: .now + .milliseconds(300), body)
+        try await self.repeated(callers, until: .now + .milliseconds(300), on: executor, body)
         let start = ContinuousClock.now
         let before = self.processorTime()
-        let count = try await self.repeated(callers, until: start + .seconds(seconds), body) * each
+        let count = try await self.repeated(callers, until: start + .seconds(seconds), on: executor, body) * each
         let wall = (ContinuousClock.now - start) / .seconds(1)
         let processor = self.processorTime() - before
         print(Double(count) / wall, processor / Double(count) * 1_000_000)
@@ -177,11 +179,12 @@ import Synchronization
 
     @discardableResult
     static func repeated(
-        _ callers: Int, until end: ContinuousClock.Instant, _ body: @escaping @Sendable () async throws -> Void
+        _ callers: Int, until end: ContinuousClock.Instant, on executor: (any TaskExecutor)?,
+        _ body: @escaping @Sendable () async throws -> Void
     ) async throws -> Int {
         try await withThrowingTaskGroup(of: Int.self) { group in
             for _ in 0..<callers {
-                group.addTask {
+                group.addTask(executorPreference: executor) {
                     var count = 0
                     repeat {
                         try await body()
