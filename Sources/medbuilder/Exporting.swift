@@ -25,20 +25,31 @@ final class Exporting: Sendable {
         let telemetry = Mutex<ServerTelemetry?>(nil)
     }
 
-    /// Reads `OTEL_…`; nil if nothing is to leave. Mistakes end the command with 78.
-    init?(environment: [String: String], spoolFolder: String, service: LogService) throws {
-        let configuration: OTLPConfiguration
+    /// Reads `OTEL_…`. Mistakes end the command with 78.
+    ///
+    /// - Parameter hasMetrics: whether there are any.
+    static func configuration(environment: [String: String], hasMetrics: Bool) throws -> OTLPConfiguration {
         do throws(OTLPConfigurationError) {
-            configuration = try OTLPConfiguration(environment: environment)
+            var configuration = try OTLPConfiguration(environment: environment)
+            if !hasMetrics { configuration.metrics = nil }
+            return configuration
         } catch {
             throw Complaint.exit(error.description, code: ExitCode.configuration)
         }
+    }
+
+    /// Nil if nothing is to leave.
+    init?(_ configuration: OTLPConfiguration, spoolFolder: String, service: LogService) {
         guard configuration.isEnabled else { return nil }
-        let resource = configuration.resource([
+        var described = [
             OTLPAttribute("service.name", .string(service.name)),
             OTLPAttribute("service.version", .string(service.version)),
             OTLPAttribute("deployment.environment.name", .string(service.environment)),
-        ])
+        ]
+        if let instance = service.instanceID {
+            described.append(OTLPAttribute("service.instance.id", .string(instance)))
+        }
+        let resource = configuration.resource(described)
         let source = Source()
         let exporter = OTLPExporter(
             configuration, resource: resource, scope: OTLPScope(name: "medbuilder", version: service.version),

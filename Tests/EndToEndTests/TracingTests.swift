@@ -46,8 +46,26 @@ import Testing
         }
         try await eventually("the metrics have come by their names there") {
             let metrics = collector.text("/v1/metrics")
-            return ["http.server.request.duration", "db.client.operation.duration", "http.response.status_code"]
-                .allSatisfy(metrics.contains)
+            return [
+                "http.server.request.duration", "db.client.operation.duration",
+                #""key":"http.response.status_code","value":{"intValue":"201"}"#,
+                #""key":"url.scheme","value":{"stringValue":"http"}"#,
+                #""key":"db.system.name","value":{"stringValue":"sqlite"}"#,
+            ].allSatisfy(metrics.contains)
+        }
+        // The spans of requests and statements say the same.
+        for attribute in [#""key":"url.scheme","value":{"stringValue":"http"}"#, #""key":"db.system.name""#] {
+            #expect(traces.contains(attribute))
+        }
+        // The replica has one name in the log and in everything that leaves.
+        let instance = try #require(record.field("service.node.name"))
+        for path in ["/v1/traces", "/v1/metrics", "/v1/logs"] {
+            #expect(
+                collector.text(path).contains(#""key":"service.instance.id","value":{"stringValue":"\#(instance)"}"#))
+        }
+        let beginning = try await server.record("Telemetry is sent")
+        for signal in ["traces", "metrics", "logs"] {
+            #expect(beginning.field("otlp.\(signal)")?.hasPrefix("127.0.0.1:") == true)
         }
         let page = try await RawClient.exchange(
             port: try await server.port, "GET", "/metrics", fields: "Accept: application/openmetrics-text\r\n")
@@ -60,6 +78,22 @@ import Testing
         }
     }
 
+    @Test func `the log is of the service that the variables name, and says what is set in vain`() async throws {
+        let collector = try RecordingCollector()
+        defer { collector.stop() }
+        let server = try await drillServer(
+            self.environment(collector).merging([
+                "OTEL_SERVICE_NAME": "clinic", "OTEL_EXPORTER_OLTP_HEADERS": "key=secret",
+                "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=pod-7,deployment.environment.name=blue",
+            ]) { $1 })
+        let record = try await server.record("Settings of telemetry not used")
+        #expect(record.field("otlp.variables") == "OTEL_EXPORTER_OLTP_HEADERS")
+        #expect(record.field("service.name") == "clinic")
+        #expect(record.field("service.node.name") == "pod-7")
+        #expect(record.field("service.environment") == "blue")
+        #expect(record.field("event.dataset") == "clinic.log")
+    }
+
     @Test func `without metrics there are traces nevertheless`() async throws {
         let collector = try RecordingCollector()
         defer { collector.stop() }
@@ -67,6 +101,9 @@ import Testing
         #expect(try await server.get("/metrics").status == 404)
         #expect(try await server.get("/_drill/rows").status == 200)
         try await eventually("the spans have come") { collector.text("/v1/traces").contains("SELECT count(*)") }
+        let beginning = try await server.record("Telemetry is sent")
+        #expect(beginning.field("otlp.traces") != nil)
+        #expect(beginning.field("otlp.metrics") == nil)
         server.send(SIGTERM)
         #expect(try await server.waitForExit() == .code(0))
         #expect(collector.text("/v1/metrics").isEmpty)
@@ -136,7 +173,9 @@ import Testing
         let wary = try await drillServer(environment)
         #expect(try await wary.get("/_drill/hello").status == 200)
         let record = try await wary.record("Telemetry is not taken")
-        #expect(record.field("error.message") == "The collector could not be reached, or did not answer in time.")
+        #expect(
+            record.field("error.message")
+                == "No TLS with the collector: a certificate is not trusted, or it speaks no TLS there.")
         #expect(
             try await wary.get("/metrics").text.contains(#"otlp_items_total{signal="traces",outcome="exported"} 0"#))
     }
@@ -151,7 +190,7 @@ import Testing
         let server = try await drillServer(self.environment(collector))
         #expect(try await server.get("/_drill/hello").status == 200)
         let record = try await server.record("Telemetry is not taken")
-        #expect(record.field("error.message") == "The collector could not be reached, or did not answer in time.")
+        #expect(record.field("error.message") == "The connection to the collector ended before its answer did.")
         #expect(try await server.get("/ready").status == 200)
         server.send(SIGTERM)
         #expect(try await server.waitForExit() == .code(0))

@@ -156,6 +156,7 @@ final class Exchange: Work, @unchecked Sendable {
         var attributes = span.attributes
         attributes["http.request.method"] = self.method.label
         attributes["network.protocol.version"] = self.version.major == 2 ? "2" : "1.\(self.version.minor)"
+        attributes["url.scheme"] = self.carrier.connection.isSecure ? "https" : "http"
         attributes["http.route"] = self.pattern
         attributes["http.response.status_code"] = status
         if status >= 500 {

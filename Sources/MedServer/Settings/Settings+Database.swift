@@ -16,6 +16,14 @@ extension Settings {
             case postgres(url: String, direct: String?)
         }
 
+        /// The kind of database, by the name that OpenTelemetry has for it ("Semantic conventions for database client spans").
+        public var system: String {
+            switch self.location {
+            case .sqlite: "sqlite"
+            case .postgres: "postgresql"
+            }
+        }
+
         /// What is demanded of the way to a server that is not this machine.
         public enum TLS: String, Sendable, Equatable, CaseIterable {
             /// TLS, and a certificate for the very host that was asked for: `sslmode=verify-full`.

@@ -11,9 +11,11 @@ final class DatabaseMetrics: DatabaseObserver, PoolObserver {
     private let durations: [SQLOperation: (ok: Histogram, error: Histogram)]
     private let waits: Histogram
     private let connectFailures: Counter
+    private let system: String
     private let tracer: RecordingTracer?
 
-    init(_ registry: MetricRegistry, tracer: RecordingTracer?) throws(MetricError) {
+    init(_ registry: MetricRegistry, system: String, tracer: RecordingTracer?) throws(MetricError) {
+        self.system = system
         self.tracer = tracer
         let family = try registry.histogram(
             "database_query_duration_seconds",
@@ -56,7 +58,8 @@ final class DatabaseMetrics: DatabaseObserver, PoolObserver {
         guard span.isRecording else { return span }
         // The text has no values: they travel as parameters. All at once: each change is a copy of all.
         var attributes: SpanAttributes = [
-            "db.operation.name": .string(operation.rawValue), "db.query.text": .string(sql),
+            "db.system.name": .string(self.system), "db.operation.name": .string(operation.rawValue),
+            "db.query.text": .string(sql),
         ]
         if count > 1 { attributes["db.operation.batch.size"] = count }
         span.attributes = attributes

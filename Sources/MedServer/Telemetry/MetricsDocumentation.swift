@@ -9,10 +9,11 @@ public enum MetricsDocumentation {
     /// compares it with the document, and another one the document with what a server shows.
     public static func markdownTable() throws(MetricError) -> String {
         let registry = MetricRegistry()
-        _ = try ServerTelemetry(registry, version: "", environment: "")
+        _ = try ServerTelemetry(registry, version: "", environment: "", databaseSystem: "")
+        let translations = ServerTelemetry.translations(scheme: "", databaseSystem: "")
         var lines = ["| Metric | Kind | Labels | Meaning | Name at a collector |", "|---|---|---|---|---|"]
         for metric in registry.descriptions {
-            let translation = ServerTelemetry.translations[metric.name]
+            let translation = translations[metric.name]
             let labels = (metric.labels ?? []).map { label in
                 let theirs = translation?.labels[label].map { " (`\($0)`)" }
                 return "`\(label)`" + (theirs ?? "")

@@ -8,7 +8,8 @@ public import MedTelemetry
 /// What a server measures of itself, in one registry, from its first line on.
 ///
 /// ```swift
-/// let telemetry = try ServerTelemetry(MetricRegistry(), version: "1.0.0", environment: "production")
+/// let telemetry = try ServerTelemetry(
+///     MetricRegistry(), version: "1.0.0", environment: "production", databaseSystem: "postgresql")
 /// let database = PostgresDatabase(…, observer: telemetry.databaseObserver, poolObserver: telemetry.poolObserver, …)
 /// telemetry.watchPool(maximum: 6) { database.statistics }
 /// ```
@@ -21,23 +22,38 @@ public final class ServerTelemetry: Sendable {
     public var poolObserver: any PoolObserver { self.database }
 
     /// All metrics for a collector, by the names that OpenTelemetry has for them.
-    public func otlpMetrics() -> [OTLPMetric] { self.registry.otlpMetrics(Self.translations) }
+    public func otlpMetrics() -> [OTLPMetric] { self.registry.otlpMetrics(self.translations) }
 
     /// OpenTelemetry, "Semantic conventions for HTTP metrics" and "for database client metrics".
-    static let translations = [
-        "http_request_duration_seconds": MetricTranslation(
-            "http.server.request.duration", unit: "s",
-            labels: ["method": "http.request.method", "route": "http.route", "status": "http.response.status_code"]),
-        "http_requests_in_flight": MetricTranslation("http.server.active_requests", unit: "{request}"),
-        "database_query_duration_seconds": MetricTranslation(
-            "db.client.operation.duration", unit: "s", labels: ["operation": "db.operation.name"]),
-        "database_pool_connections": MetricTranslation(
-            "db.client.connection.count", unit: "{connection}", labels: ["state": "db.client.connection.state"]),
-        "database_pool_max_connections": MetricTranslation("db.client.connection.max", unit: "{connection}"),
-        "database_pool_wait_seconds": MetricTranslation("db.client.connection.wait_time", unit: "s"),
-    ]
+    static func translations(scheme: String, databaseSystem: String) -> [String: MetricTranslation] {
+        let scheme = [OTLPAttribute("url.scheme", .string(scheme))]
+        let system = [OTLPAttribute("db.system.name", .string(databaseSystem))]
+        // There is one pool.
+        let pool = [OTLPAttribute("db.client.connection.pool.name", "database")]
+        return [
+            "http_request_duration_seconds": MetricTranslation(
+                "http.server.request.duration", unit: "s",
+                labels: [
+                    "method": "http.request.method", "route": "http.route", "status": "http.response.status_code",
+                ],
+                attributes: scheme),
+            "http_requests_in_flight": MetricTranslation(
+                "http.server.active_requests", unit: "{request}", attributes: scheme),
+            "database_query_duration_seconds": MetricTranslation(
+                "db.client.operation.duration", unit: "s", labels: ["operation": "db.operation.name"],
+                attributes: system),
+            "database_pool_connections": MetricTranslation(
+                "db.client.connection.count", unit: "{connection}", labels: ["state": "db.client.connection.state"],
+                attributes: pool),
+            "database_pool_max_connections": MetricTranslation(
+                "db.client.connection.max", unit: "{connection}", attributes: pool),
+            "database_pool_wait_seconds": MetricTranslation(
+                "db.client.connection.wait_time", unit: "s", attributes: pool),
+        ]
+    }
 
     let tracer: RecordingTracer?
+    private let translations: [String: MetricTranslation]
     let http: HTTPMetrics
     /// Shutdowns of this process, as far as they were recorded before its end.
     let shutdowns: MetricFamily<Counter>
@@ -65,15 +81,20 @@ public final class ServerTelemetry: Sendable {
     ///   - registry: where.
     ///   - version: of the program.
     ///   - environment: where it runs.
+    ///   - scheme: `https` if clients speak TLS with the server.
+    ///   - databaseSystem: which database it has, by the name that OpenTelemetry has for it: `postgresql`, `sqlite`.
     ///   - tracer: who traces requests and statements; nobody if nil.
     /// - Throws: `MetricError` if the registry has something else under one of the names.
     public init(
-        _ registry: MetricRegistry, version: String, environment: String, tracer: RecordingTracer? = nil
+        _ registry: MetricRegistry, version: String, environment: String, scheme: String = "http",
+        databaseSystem: String,
+        tracer: RecordingTracer? = nil
     ) throws(MetricError) {
         self.registry = registry
+        self.translations = Self.translations(scheme: scheme, databaseSystem: databaseSystem)
         self.tracer = tracer
         self.http = try HTTPMetrics(registry)
-        self.database = try DatabaseMetrics(registry, tracer: tracer)
+        self.database = try DatabaseMetrics(registry, system: databaseSystem, tracer: tracer)
         self.process = try ProcessMetrics(registry)
         self.memory = try registry.gauge(
             "memory_usage_bytes",

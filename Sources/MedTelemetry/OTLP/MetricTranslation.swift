@@ -9,12 +9,15 @@ public struct MetricTranslation: Sendable {
     public var unit: String
     /// What its labels are called there; those that are not named keep their names.
     public var labels: [String: String]
+    /// What the conventions want to know besides, and is the same for all series.
+    public var attributes: [OTLPAttribute]
 
     /// A metric of the conventions.
-    public init(_ name: String, unit: String, labels: [String: String] = [:]) {
+    public init(_ name: String, unit: String, labels: [String: String] = [:], attributes: [OTLPAttribute] = []) {
         self.name = name
         self.unit = unit
         self.labels = labels
+        self.attributes = attributes
     }
 }
 
@@ -31,8 +34,8 @@ extension MetricRegistry {
             let points = metric.series.map { series in
                 Point(
                     attributes: series.labels.map {
-                        OTLPAttribute(translation.labels[$0.name] ?? $0.name, .string($0.value))
-                    },
+                        OTLPAttribute(conventional: translation.labels[$0.name] ?? $0.name, $0.value)
+                    } + translation.attributes,
                     start: Self.nanoseconds(series.startTime), time: time, value: series.value)
             }
             guard !points.isEmpty else { return nil }

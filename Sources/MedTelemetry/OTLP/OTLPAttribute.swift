@@ -17,3 +17,15 @@ public struct OTLPAttribute: Sendable, Hashable {
     /// About how many bytes of memory it takes.
     var size: Int { 16 + self.key.utf8.count + self.value.size }
 }
+
+extension OTLPAttribute {
+    /// The attributes of the conventions that are numbers, of those that come to us as texts.
+    private static let numbers: Set<String> = [
+        "event.duration", "http.request.body.bytes", "http.response.body.bytes", "http.response.status_code",
+    ]
+
+    /// A label of a metric or a field of the log, with the type that the conventions give to its name.
+    init(conventional key: String, _ text: String) {
+        self.init(key, Self.numbers.contains(key) ? Int64(text).map { .int($0) } ?? .string(text) : .string(text))
+    }
+}

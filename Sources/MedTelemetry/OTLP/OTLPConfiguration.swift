@@ -71,6 +71,9 @@ public struct OTLPConfiguration: Sendable, Equatable {
     /// - Default: `cumulative`.
     public var temporality = OTLPTemporalityPreference.cumulative
 
+    /// Variables named `OTEL_…` that are set and are none of these, or that another one of them makes pointless.
+    public private(set) var unusedVariables: [String] = []
+
     /// Settings with which nothing is exported.
     public init() {}
 
@@ -105,11 +108,30 @@ public struct OTLPConfiguration: Sendable, Equatable {
                 "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", default: .cumulative,
                 among: [.cumulative, .delta, .lowMemory])
         }
+        if self.isEnabled { self.unusedVariables = reader.unknown }
         guard reader.mistakes.isEmpty else { throw OTLPConfigurationError(mistakes: reader.mistakes) }
     }
 
     /// Whether anything is exported.
     public var isEnabled: Bool { self.traces != nil || self.metrics != nil || self.logs != nil }
+
+    /// Where a signal goes; nil if it goes nowhere.
+    public func endpoint(of signal: OTLPSignal) -> OTLPEndpoint? {
+        switch signal {
+        case .traces: self.traces
+        case .metrics: self.metrics
+        case .logs: self.logs
+        }
+    }
+
+    /// What the variables say about this process under a name such as `service.instance.id`.
+    public func resourceValue(_ key: String) -> String? {
+        if key == "service.name", let serviceName { return serviceName }
+        guard case .string(let value)? = self.resourceAttributes.last(where: { $0.key == key })?.value else {
+            return nil
+        }
+        return value
+    }
 
     /// What all signals say about this process: the variables, and of `defaults` what these do not say.
     public func resource(_ defaults: [OTLPAttribute]) -> [OTLPAttribute] {

@@ -4,8 +4,9 @@
 /// How a signal fares with its collector, told when it changes, and once a minute for as long as it is bad.
 struct OTLPCourse {
     enum News: Equatable {
-        /// Something is refused, given up or tried in vain; so many items are lost since this was told last.
-        case failing(OTLPFailure?, lost: Int)
+        /// Something is refused, given up or tried in vain; so many items are lost since this was told last. The reasons: of the last
+        /// loss, if there is one, and of the last request that was not taken, if that is another one.
+        case failing([OTLPFailure], lost: Int)
         /// Everything is taken again.
         case recovered
     }
@@ -29,7 +30,11 @@ struct OTLPCourse {
             if let toldAt, now - toldAt < Self.pause { return nil }
             self.toldAt = now
             defer { self.toldDropped = counters.dropped }
-            return .failing(counters.lastFailure, lost: counters.dropped - self.toldDropped)
+            let lost = counters.dropped - self.toldDropped
+            let isRefused = counters.failedBatches > self.last.failedBatches || counters.retries > self.last.retries
+            var reasons = lost > 0 ? [counters.lastLoss].compactMap { $0 } : []
+            if isRefused, let failure = counters.lastFailure, !reasons.contains(failure) { reasons.append(failure) }
+            return .failing(reasons, lost: lost)
         }
         guard self.toldAt != nil, isTaken else { return nil }
         self.toldAt = nil

@@ -16,6 +16,13 @@ public struct OTLPEndpoint: Sendable, Equatable {
     /// For `https`, what is not as for every connection.
     var certificates: OTLPCertificates?
 
+    /// The host and, if it is in the URL, the port: of the URL all that can be shown.
+    public var address: String {
+        // What follows the two slashes of the scheme.
+        let rest = self.url.drop { $0 != "/" }.dropFirst(2)
+        return String(rest.prefix { $0 != "/" && $0 != "?" })
+    }
+
     /// A header; its value prints as nothing.
     public struct Header: Sendable, Equatable, CustomStringConvertible, CustomReflectable {
         public let name: String

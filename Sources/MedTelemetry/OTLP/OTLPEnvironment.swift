@@ -8,6 +8,8 @@ struct OTLPEnvironment {
 
     private let environment: [String: String]
     private(set) var mistakes: [String] = []
+    /// The variables that have been looked for.
+    private(set) var known: Set<String> = []
 
     init(_ environment: [String: String]) { self.environment = environment }
 
@@ -16,7 +18,13 @@ struct OTLPEnvironment {
         if !self.mistakes.contains(sentence) { self.mistakes.append(sentence) }
     }
 
-    func text(_ name: String) -> String? {
+    /// The variables of OpenTelemetry that are set and were never looked for.
+    var unknown: [String] {
+        self.environment.keys.filter { $0.hasPrefix("OTEL_") && !self.known.contains($0) }.sorted()
+    }
+
+    mutating func text(_ name: String) -> String? {
+        self.known.insert(name)
         guard let value = self.environment[name] else { return nil }
         let trimmed = String(Self.trimmed(value))
         return trimmed.isEmpty ? nil : trimmed
@@ -130,9 +138,11 @@ struct OTLPEnvironment {
     // MARK: Endpoints
 
     /// The variable of the signal, or else the common one.
-    func signalVariable(_ signal: OTLPSignal, _ ending: String) -> String? {
-        ["OTEL_EXPORTER_OTLP_\(signal.variable)_\(ending)", "OTEL_EXPORTER_OTLP_\(ending)"]
-            .first { self.text($0) != nil }
+    mutating func signalVariable(_ signal: OTLPSignal, _ ending: String) -> String? {
+        let (own, common) = ("OTEL_EXPORTER_OTLP_\(signal.variable)_\(ending)", "OTEL_EXPORTER_OTLP_\(ending)")
+        // Both are looked for, since both are known.
+        let (hasOwn, hasCommon) = (self.text(own) != nil, self.text(common) != nil)
+        return hasOwn ? own : hasCommon ? common : nil
     }
 
     mutating func endpoint(_ signal: OTLPSignal) -> OTLPEndpoint? {
@@ -201,13 +211,14 @@ struct OTLPEnvironment {
 
     private mutating func url(_ signal: OTLPSignal) -> String? {
         let own = "OTEL_EXPORTER_OTLP_\(signal.variable)_ENDPOINT"
+        let common = "OTEL_EXPORTER_OTLP_ENDPOINT"
+        let commonValue = self.text(common)
         if let value = self.text(own) {
             if Self.isURL(value) { return value }
             self.reject("\(own) must be a URL such as 'https://collector.example:4318/\(signal.path)'.")
             return nil
         }
-        let common = "OTEL_EXPORTER_OTLP_ENDPOINT"
-        guard let value = self.text(common) else { return nil }
+        guard let value = commonValue else { return nil }
         guard Self.isURL(value), !value.contains("?") else {
             self.reject(
                 "\(common) must be a URL such as 'https://collector.example:4318', to which '/v1/traces' and the "
@@ -225,7 +236,8 @@ struct OTLPEnvironment {
         let lowercased = text.lowercased()
         guard let scheme = ["http://", "https://"].first(where: lowercased.hasPrefix) else { return false }
         let authority = text.dropFirst(scheme.count).prefix { $0 != "/" && $0 != "?" }
-        guard !authority.contains("@") else { return false }
+        // No password, and no name of a variable that nobody has put its value in the place of.
+        guard !authority.contains("@"), !authority.contains("$") else { return false }
         // The port is what follows the last colon, unless that is within the brackets of an IPv6 address.
         let isAddress = authority.hasPrefix("[")
         guard let colon = authority.lastIndex(of: ":"), !(isAddress && authority.hasSuffix("]")) else {

@@ -29,6 +29,7 @@ public final class OTLPExporter: Sendable {
     private let traces: OTLPWorker<FinishedSpan>?
     private let logs: OTLPWorker<OTLPLogRecord>?
     private let metrics: OTLPWorker<OTLPMetric>?
+    private let configuration: OTLPConfiguration
     private let sender: OTLPSender?
     private let spool: OTLPSpool?
     private let clock: TelemetryClock
@@ -55,6 +56,7 @@ public final class OTLPExporter: Sendable {
         _ configuration: OTLPConfiguration, resource: [OTLPAttribute], scope: OTLPScope, spool: OTLPSpool?,
         metrics: (@Sendable () -> [OTLPMetric])?, clock: TelemetryClock, random: @escaping @Sendable () -> Double
     ) {
+        self.configuration = configuration
         let sender = configuration.isEnabled ? OTLPSender(clock: clock) : nil
         self.sender = sender
         self.spool = spool
@@ -168,20 +170,25 @@ public final class OTLPExporter: Sendable {
         let isKept = await self.spool?.save(bodies, wallNow: self.clock.wallNow()) ?? bodies.map { _ in false }
         for (body, isKept) in zip(bodies, isKept) {
             worker.count { counters in
-                if isKept { counters.spooledBatches += 1 } else { counters.dropped += body.count }
+                if isKept {
+                    counters.spooledBatches += 1
+                } else {
+                    counters.drop(body.count, because: counters.lastFailure)
+                }
             }
         }
     }
 
     // MARK: Telling
 
-    /// Tells the log when a collector does not take what it should, at most once a minute for each signal, and when it does again. It
-    /// runs until its task is cancelled.
+    /// Tells the log where everything goes; then when a collector does not take what it should, at most once a minute for each signal, and
+    /// when it does again. It runs until its task is cancelled.
     ///
     /// - Parameters:
     ///   - logger: whom to tell.
     ///   - interval: how often to look.
     public func watch(_ logger: Logger, every interval: Duration = .seconds(5)) async {
+        self.tellBeginning(logger)
         var courses = OTLPSignal.allCases.map { (signal: $0, course: OTLPCourse()) }
         let start = ContinuousClock.now
         while (try? await Task.sleep(for: interval)) != nil {
@@ -189,19 +196,33 @@ public final class OTLPExporter: Sendable {
                 let signal = courses[index].signal
                 switch courses[index].course.next(self.counters(of: signal), now: .now - start) {
                 case nil: break
-                case .failing(let failure, let lost):
+                case .failing(let reasons, let lost):
                     logger.warning(
                         "Telemetry is not taken",
                         metadata: [
                             "otlp.signal": "\(signal.rawValue)", "otlp.lost": "\(lost)",
-                            "error.message":
-                                "\(failure.map { "\($0)" } ?? "They found no room, were too large, or a collector took only a part.")",
+                            "server.address": "\(self.configuration.endpoint(of: signal)?.address ?? "")",
+                            "error.message": "\(reasons.map(\.description).joined(separator: " "))",
                         ])
                 case .recovered:
                     logger.notice("Telemetry is taken again", metadata: ["otlp.signal": "\(signal.rawValue)"])
                 }
             }
         }
+    }
+
+    private func tellBeginning(_ logger: Logger) {
+        let destinations = OTLPSignal.allCases.compactMap { signal in
+            self.configuration.endpoint(of: signal).map { ("otlp.\(signal.rawValue)", "\($0.address)") }
+        }
+        guard !destinations.isEmpty else { return }
+        logger.notice(
+            "Telemetry is sent",
+            metadata: Logger.Metadata(uniqueKeysWithValues: destinations.map { ($0, .string($1)) }))
+        let unused = self.configuration.unusedVariables
+        guard !unused.isEmpty else { return }
+        logger.warning(
+            "Settings of telemetry not used", metadata: ["otlp.variables": "\(unused.joined(separator: ","))"])
     }
 
     // MARK: Counters

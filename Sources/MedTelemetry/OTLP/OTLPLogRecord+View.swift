@@ -9,7 +9,7 @@ extension OTLPLogRecord {
         var attributes = [OTLPAttribute("log.logger", .string(view.label))]
         if let type = view.errorType { attributes.append(OTLPAttribute("exception.type", .string(type))) }
         for (key, value) in view.metadata where key != "trace.id" && key != "span.id" {
-            attributes.append(OTLPAttribute(key, .string("\(value)")))
+            attributes.append(OTLPAttribute(conventional: key, "\(value)"))
         }
         self.init(
             time: UInt64(clamping: view.unixMilliseconds) * 1_000_000,

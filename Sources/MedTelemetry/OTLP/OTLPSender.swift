@@ -42,9 +42,9 @@ struct OTLPSender: Sendable {
             group.addTask {
                 // Real time, whatever the clock of the back-off is: it is the network that is waited for.
                 try? await Task.sleep(for: endpoint.timeout)
-                return .later(nil, .noAnswer)
+                return .later(nil, .timeout)
             }
-            let answer = await group.next() ?? .later(nil, .noAnswer)
+            let answer = await group.next() ?? .later(nil, .timeout)
             group.cancelAll()
             return answer
         }
@@ -72,7 +72,7 @@ struct OTLPSender: Sendable {
             return .taken(rejected: min(try await self.rejected(response, body), body.count))
         } catch {
             // No answer, or half of one: it may come through the next time. Sent twice is better than lost.
-            return .later(nil, .noAnswer)
+            return .later(nil, OTLPFailure(error))
         }
     }
 

@@ -57,7 +57,7 @@ final class OTLPWorker<Item: Sendable>: Sendable {
     /// Never waits: what finds no room is dropped and counted.
     func record(_ item: Item, size: Int) {
         guard !self.hasEnded.load(ordering: .relaxed), let count = self.queue.append(item, size: size) else {
-            self.count { $0.dropped += 1 }
+            self.count { $0.drop(1, because: .noRoom) }
             // Large items fill the queue before they fill a batch.
             self.bell.ring()
             return
@@ -105,7 +105,7 @@ final class OTLPWorker<Item: Sendable>: Sendable {
 
     private func encode(_ items: [Item]) -> [OTLPBody] {
         let (bodies, dropped) = self.bodies.make(items)
-        self.count { $0.dropped += dropped }
+        self.count { $0.drop(dropped, because: .tooLarge) }
         return bodies
     }
 
@@ -164,7 +164,7 @@ final class OTLPWorker<Item: Sendable>: Sendable {
             switch await self.deliver(body) {
             case .interrupted: return false
             case .taken: wasTaken = true
-            case .refused, .givenUp: self.count { $0.dropped += body.count }
+            case .refused, .givenUp: self.count { $0.drop(body.count, because: $0.lastFailure) }
             }
             self.state.withLock { state in _ = state.bodies.removeFirst() }
         }
@@ -183,7 +183,7 @@ final class OTLPWorker<Item: Sendable>: Sendable {
             case .taken(let rejected):
                 self.count { counters in
                     counters.exported += body.count - rejected
-                    counters.dropped += rejected
+                    counters.drop(rejected, because: .rejected)
                     counters.exportedBatches += 1
                 }
                 return .taken
@@ -234,7 +234,7 @@ final class OTLPWorker<Item: Sendable>: Sendable {
             case .taken: await spool.remove(name)
             case .refused:
                 await spool.remove(name)
-                self.count { $0.dropped += body.count }
+                self.count { $0.drop(body.count, because: $0.lastFailure) }
             case .givenUp:
                 rounds -= 1
                 return

@@ -29,15 +29,19 @@ struct Serve: AsyncParsableCommand {
         Self.makeStateFolder(settings.stateDirectory)
         let output = LogWriter(spillPath: settings.log.spillFile)
         let levels = LogLevels(settings.log.levels)
+        // Tells this start from every other, on this machine and elsewhere.
+        let instance = HexText.text(.random(in: 0...(.max))) + HexText.text(.random(in: 0...(.max)))
+        let otlp = try Exporting.configuration(
+            environment: ProcessInfo.processInfo.environment, hasMetrics: settings.hasMetrics)
+        // The log and what goes to a collector say the same.
         let service = LogService(
-            name: "medbuilder",
-            version: Version.current,
-            environment: settings.environment.rawValue
+            name: otlp.resourceValue("service.name") ?? "medbuilder",
+            version: otlp.resourceValue("service.version") ?? Version.current,
+            environment: otlp.resourceValue("deployment.environment.name") ?? settings.environment.rawValue,
+            instanceID: otlp.resourceValue("service.instance.id") ?? instance
         )
         let isColored = isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
-        let exporting = try Exporting(
-            environment: ProcessInfo.processInfo.environment, spoolFolder: settings.stateDirectory + "/otlp",
-            service: service)
+        let exporting = Exporting(otlp, spoolFolder: settings.stateDirectory + "/otlp", service: service)
         LoggingSystem.bootstrap { label in
             StructuredLogHandler(
                 label: label,
@@ -69,8 +73,6 @@ struct Serve: AsyncParsableCommand {
         }
         // Before standard error is no longer the operator's: a URL that cannot be used is said there.
         let database = try settings.makeDatabase(telemetry: telemetry, logger: logger)
-        // Tells this start from every other, on this machine and elsewhere.
-        let instance = HexText.text(.random(in: 0...(.max))) + HexText.text(.random(in: 0...(.max)))
         let note = ExitNote(folder: settings.stateDirectory, instance: instance, logger: logger)
         let lifecycle = Lifecycle(
             configuration: settings.shutdown,
@@ -149,6 +151,7 @@ struct Serve: AsyncParsableCommand {
         do throws(MetricError) {
             let telemetry = try ServerTelemetry(
                 MetricRegistry(), version: Version.current, environment: settings.environment.rawValue,
+                scheme: settings.tls == nil ? "http" : "https", databaseSystem: settings.database.system,
                 tracer: exporting?.tracer)
             telemetry.watchLog(writer)
             return telemetry

@@ -96,6 +96,31 @@ import Testing
         #expect(try self.read(["OTEL_RESOURCE_ATTRIBUTES": "service.name=x"]).serviceName == "x")
     }
 
+    @Test func `what is set in vain is known`() throws {
+        let common = ["OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "HOME": "/"]
+        #expect(try self.read(common).unusedVariables.isEmpty)
+        let all = common.merging([
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://traces:4318", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "a=b",
+            "OTEL_EXPORTER_OTLP_HEADERS": "c=d", "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "1",
+        ]) { $1 }
+        #expect(try self.read(all).unusedVariables.isEmpty)
+        let wrong = all.merging([
+            "OTEL_EXPORTER_OLTP_HEADERS": "key=secret", "OTEL_TRACES_SAMPLER": "always_on",
+        ]) { $1 }
+        #expect(try self.read(wrong).unusedVariables == ["OTEL_EXPORTER_OLTP_HEADERS", "OTEL_TRACES_SAMPLER_ARG"])
+    }
+
+    @Test func `of an endpoint the host and the port can be shown, and no more`() {
+        #expect(OTLPEndpoint(url: "https://collector:4318/v1/traces?key=secret").address == "collector:4318")
+        #expect(OTLPEndpoint(url: "http://[::1]?key=secret").address == "[::1]")
+    }
+
+    @Test func `a variable in the place of a host is a mistake`() {
+        #expect(throws: OTLPConfigurationError.self) {
+            try self.read(["OTEL_EXPORTER_OTLP_ENDPOINT": "http://$HOST:4318"])
+        }
+    }
+
     @Test func `samplers have the names of the specification`() throws {
         let samplers: [String: TraceSampler] = [
             "always_on": TraceSampler(ratio: 1, rule: .own), "always_off": TraceSampler(ratio: 0, rule: .own),

@@ -20,12 +20,12 @@ import Testing
         #expect(
             self.next(15) {
                 $0.failedBatches += 1
-                $0.dropped += 7
                 $0.lastFailure = .status(403)
-            } == .failing(.status(403), lost: 7))
-        #expect(self.next(20) { $0.dropped += 1 } == nil)
-        #expect(self.next(74) { $0.dropped += 1 } == nil)
-        #expect(self.next(75) { $0.dropped += 1 } == .failing(.status(403), lost: 3))
+                $0.drop(7, because: .status(403))
+            } == .failing([.status(403)], lost: 7))
+        #expect(self.next(20) { $0.drop(1, because: .status(403)) } == nil)
+        #expect(self.next(74) { $0.drop(1, because: .status(403)) } == nil)
+        #expect(self.next(75) { $0.drop(1, because: .status(403)) } == .failing([.status(403)], lost: 3))
         // Quiet is not yet well.
         #expect(self.next(80) == nil)
         #expect(self.next(85) { $0.exportedBatches += 1 } == .recovered)
@@ -42,11 +42,22 @@ import Testing
         #expect(
             self.next(10) {
                 $0.retries += 1
-                $0.lastFailure = .noAnswer
-            } == .failing(.noAnswer, lost: 0))
+                $0.lastFailure = .timeout
+            } == .failing([.timeout], lost: 0))
     }
 
     @Test mutating func `what finds no room is told without a failure of the collector`() {
-        #expect(self.next(5) { $0.dropped += 1 } == .failing(nil, lost: 1))
+        #expect(self.next(5) { $0.drop(1, because: .noRoom) } == .failing([.noRoom], lost: 1))
+    }
+
+    @Test mutating func `the reason of a loss is told even if the last request failed for another one`() {
+        #expect(
+            self.next(5) {
+                $0.failedBatches += 1
+                $0.lastFailure = .status(413)
+                $0.drop(3, because: .status(413))
+                $0.retries += 1
+                $0.lastFailure = .notConnected
+            } == .failing([.status(413), .notConnected], lost: 3))
     }
 }
