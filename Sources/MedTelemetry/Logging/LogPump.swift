@@ -30,8 +30,9 @@ final class LogPump: Sendable {
         var isClosed = false
         /// Whether the last write failed: then notices wait for one that works.
         var isFailing = false
-        /// Whether the thread waits for the output, and whether somebody has called it meanwhile.
+        /// Whether the thread waits for the output, or rests, and whether somebody has called it meanwhile.
         var isStalled = false
+        var isResting = false
         var isCalled = false
         /// Whether there is a spill file, and whether it takes more at the moment.
         var hasSpillFile: Bool
@@ -51,17 +52,20 @@ final class LogPump: Sendable {
             self.flushes.removeAll { $0.target <= finished }
         }
 
-        /// Whether the thread has to be called, now that a line was queued.
-        mutating func needsCall() -> Bool {
+        /// Whether the thread has to be called, now that a line of this level was queued.
+        mutating func needsCall(_ level: Logger.Level) -> Bool {
             if self.phase == .idle {
                 self.phase = .writing
                 return true
             }
-            guard self.isStalled, !self.isCalled, self.hasSpillFile, !self.isSpillBlocked, self.queue.usesReserve else {
-                return false
+            guard !self.isCalled else { return false }
+            if self.isResting {
+                // An error may be the last that is heard of the process; and what fills a chunk has nothing to wait for.
+                self.isCalled = level >= .error || self.queue.hasFullChunk
+            } else if self.isStalled {
+                self.isCalled = self.hasSpillFile && !self.isSpillBlocked && self.queue.usesReserve
             }
-            self.isCalled = true
-            return true
+            return self.isCalled
         }
     }
 
@@ -80,6 +84,9 @@ final class LogPump: Sendable {
         case sleep
         case end
     }
+
+    /// How long lines may gather, in milliseconds. It is how late a line can be, and what `kill -9` can cost, errors excepted.
+    private static let rest: Int32 = 10
 
     private let fileDescriptor: Int32
     private let spillPath: String?
@@ -122,23 +129,23 @@ final class LogPump: Sendable {
                 return false
             }
             state.queue.append(terminated: line, level: level)
-            return state.needsCall()
+            return state.needsCall(level)
         }
         if isNeeded { self.ring() }
     }
 
     func flush(timeout: Duration) -> Bool {
-        let (flush, lostBefore, isStalled) = self.state.withLock { state in
+        let (flush, lostBefore, isWaiting) = self.state.withLock { state in
             let lost = state.queue.lostLineCount
             guard state.phase == .writing else { return (Flush?.none, lost, false) }
             let flush = Flush(target: state.queue.acceptedLineCount)
             state.flushes.append(flush)
             // Nobody knows whether there is a later: what the spill file did not take, it is offered once more.
             state.isSpillBlocked = false
-            return (flush, lost, state.isStalled)
+            return (flush, lost, state.isStalled || state.isResting)
         }
         // While nobody reads, the thread uses the time of the flush to move errors to the spill file.
-        if isStalled { self.ring() }
+        if isWaiting { self.ring() }
         if let flush, flush.done.wait(timeout: .now() + timeout.dispatchInterval) == .timedOut {
             self.state.withLock { state in state.flushes.removeAll { $0 === flush } }
             return false
@@ -161,7 +168,7 @@ final class LogPump: Sendable {
     func close() {
         let isAsleep = self.state.withLock { state in
             state.isClosed = true
-            guard state.phase == .idle else { return false }
+            guard state.phase == .idle else { return state.isResting }
             state.phase = .writing
             return true
         }
@@ -228,9 +235,7 @@ final class LogPump: Sendable {
                 }
                 self.settle(drain.health)
                 if drain.health == .broken { continue }
-                // More lines are likely: they gather while this thread, still awake to its callers, rests. A busy server
-                // pays for a thousand wakes and writes a second at most, not for one of each a line.
-                if isDrained { usleep(1000) }
+                if isDrained { self.rest() }
             }
         }
     }
@@ -261,6 +266,23 @@ final class LogPump: Sendable {
             state.phase = .idle
             return .sleep
         }
+    }
+
+    /// Lets lines gather for a while, since more are likely. So a busy server pays for a hundred wakes and writes a second, not for one of
+    /// each a line: what a thread costs that gets up a thousand times a second, on a machine that has no processor for it, is the time of
+    /// the others (measured: 6 µs a request with a rest of 1 ms, 3 µs with one of 10 ms).
+    private func rest() {
+        let isNeeded = self.state.withLock { state in
+            guard state.flushes.isEmpty, !state.isClosed else { return false }
+            state.isResting = true
+            state.isCalled = false
+            return true
+        }
+        guard isNeeded else { return }
+        var request = pollfd(fd: self.bell.readEnd, events: Int16(POLLIN), revents: 0)
+        poll(&request, 1, Self.rest)
+        if request.revents != 0 { self.waitForBell() }
+        self.state.withLock { $0.isResting = false }
     }
 
     private func waitForBell() {
