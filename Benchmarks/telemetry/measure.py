@@ -137,6 +137,7 @@ def main():
         report("log-disabled-nanoseconds", ours["log-disabled"], 3)
         line = ours["log-line"] / 1e3
         report("log-line-microseconds", line, 1)
+        report("log-line-prepared-microseconds", ours["log-line-prepared"] / 1e3, 1)
         report("log-line-against-ecs-logging", line, 1, python_line() * 1e6, line / (python_line() * 1e6))
         report("log-line-against-stream-handler", line, 1, ours["log-line-stream"] / 1e3, ours["log-line"] / ours["log-line-stream"])
     if "server" in PARTS:

@@ -8,7 +8,6 @@ final class LogHandlerCore: Sendable {
     private let label: String
     private let writer: LogWriter
     private let layout: LogLayout
-    let level: LogLevelCell
     private let now: @Sendable () -> Int64
     private let sink: (@Sendable (LogRecordView) -> Void)?
 
@@ -16,14 +15,12 @@ final class LogHandlerCore: Sendable {
         label: String,
         writer: LogWriter,
         layout: LogLayout,
-        level: LogLevelCell,
         now: @escaping @Sendable () -> Int64,
         sink: (@Sendable (LogRecordView) -> Void)?
     ) {
         self.label = label
         self.writer = writer
         self.layout = layout
-        self.level = level
         self.now = now
         self.sink = sink
     }

@@ -23,6 +23,8 @@ public struct StructuredLogHandler: LogHandler {
     public var metadataProvider: Logger.MetadataProvider?
 
     let core: LogHandlerCore
+    /// The level of all loggers of this name. Here and not in the core, since it is read with every call.
+    private let level: LogLevelCell
     /// The level that was set on this logger: it wins over whatever the levels say.
     private var ownLevel: Logger.Level?
 
@@ -53,12 +55,12 @@ public struct StructuredLogHandler: LogHandler {
         sink: (@Sendable (LogRecordView) -> Void)? = nil
     ) {
         self.metadataProvider = metadataProvider
+        self.level = levels?.cell(forLabel: label) ?? LogLevelCell(level)
         let now = now ?? LogTimestamp.systemNow
         self.core = LogHandlerCore(
             label: label,
             writer: writer,
             layout: LogLayout(format: format, label: label, service: service, colored: colored),
-            level: levels?.cell(forLabel: label) ?? LogLevelCell(level),
             now: now,
             sink: sink
         )
@@ -72,7 +74,7 @@ public struct StructuredLogHandler: LogHandler {
     var hasNothingToAdd: Bool { self.metadata.isEmpty && (self.metadataProvider?.get().isEmpty ?? true) }
 
     public var logLevel: Logger.Level {
-        get { self.ownLevel ?? self.core.level.level }
+        get { self.ownLevel ?? self.level.level }
         set { self.ownLevel = newValue }
     }
 
