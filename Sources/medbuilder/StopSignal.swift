@@ -42,9 +42,7 @@ final class StopSignal: Sendable {
         switch signal {
         case .hangUp:
             let reload = self.state.withLock { $0.reload }
-            target?.logger.info(
-                reload == nil ? "SIGHUP received, nothing to reload" : "SIGHUP received, reading the TLS files again"
-            )
+            target?.logger.info("SIGHUP received, reading the log levels and the TLS files again")
             reload?()
         case .terminate, .interrupt:
             if let target {

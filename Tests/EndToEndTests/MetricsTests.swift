@@ -167,6 +167,16 @@ import Testing
         let told = server.messages.count { $0 == "Log levels changed" }
         #expect(try await RawClient.exchange(port: port, "PUT", "/log-level", body: "critical").status == 200)
         try await eventually("it is told") { server.messages.count { $0 == "Log levels changed" } > told }
+        // Only who may can take it back, and that is told as well.
+        for (fields, status) in [("Via: 1.1 proxy\r\n", 403), ("", 200)] {
+            let answer = try await RawClient.exchange(port: port, "DELETE", "/log-level", fields: fields)
+            #expect(answer.status == status)
+            if status == 200 { #expect(answer.text == #"{"levels":"info"}"#) }
+        }
+        try await server.record(described: "that the levels are as before") {
+            $0.message == "Log levels changed" && $0.field("log.levels") == "info"
+                && $0.field("log.levels_seconds") == nil
+        }
         for body in ["loud", "x\"y=debug", "x\u{1B}=debug", "debug,\n,info"] {
             #expect(try await RawClient.exchange(port: port, "PUT", "/log-level", body: body).status == 400)
         }

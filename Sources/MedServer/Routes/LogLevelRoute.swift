@@ -7,7 +7,7 @@ import Logging
 import MedTelemetry
 import NIOCore
 
-/// `PUT /log-level` on the management port: more of the log for a quarter of an hour, without a restart.
+/// `PUT /log-level` on the management port: more of the log for a quarter of an hour, or until `DELETE`, without a restart.
 ///
 /// The body is what `LOG_LEVEL` takes. Only this machine may, or whoever has the token.
 struct LogLevelRoute: Sendable {
@@ -24,6 +24,12 @@ struct LogLevelRoute: Sendable {
             return self.answer()
         }
         router.put("log-level", use: self.put)
+        router.delete("log-level") { request, context in
+            try self.authorize(request, context)
+            self.levels.endOverride()
+            self.tellRules()
+            return self.answer()
+        }
     }
 
     @Sendable private func put(request: Request, context: ServerRequestContext) async throws -> Response {
@@ -36,11 +42,16 @@ struct LogLevelRoute: Sendable {
             self.logger.notice(
                 "Log levels changed",
                 metadata: ["log.levels": "\(rules)", "log.levels_seconds": "\(Self.duration.components.seconds)"])
-            self.levels.override(rules, until: .now + Self.duration)
+            self.levels.override(rules, until: .now + Self.duration) { self.tellRules() }
             return self.answer()
         } catch {
             return DrillRoutes.json(.badRequest, #"{"error":"invalid_level"}"#)
         }
+    }
+
+    /// Says what holds from now on.
+    private func tellRules() {
+        self.logger.notice("Log levels changed", metadata: ["log.levels": "\(self.levels.rules)"])
     }
 
     private func answer() -> Response {

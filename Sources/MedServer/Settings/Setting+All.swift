@@ -40,7 +40,7 @@ extension Setting {
         "management.port", "MANAGEMENT_PORT", .wholeNumber(0...65535),
         default: .dependent("none: the main port answers everything"),
         meaning:
-            "A port for probes alone, without TLS; /health, /metrics and /status are there only. 0 takes a free one."
+            "A port for probes and operators, without TLS; /health, /metrics, /status and /log-level are there only. 0 takes a free one."
     )
     static let tlsCertificateFile = Setting(
         "tls.certificateFile", "TLS_CERTIFICATE_FILE", .text("the path of a PEM file"),
@@ -120,7 +120,7 @@ extension Setting {
     static let logLevel = Setting(
         "log.level", "LOG_LEVEL",
         .text(
-            "a level (\(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))), or several: info,MedPostgres=debug"
+            "a level (\(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))), or several: info,medbuilder.access=warning"
         ),
         default: .fixed("info"),
         meaning:

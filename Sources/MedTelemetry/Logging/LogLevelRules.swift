@@ -3,7 +3,7 @@
 
 public import Logging
 
-/// Which level the loggers of which names have: `info,MedPostgres=debug,http.access=warning`.
+/// Which level the loggers of which names have: `info,clinic=debug,clinic.access=warning`.
 ///
 /// The level that stands alone is for all others. A rule holds for every logger whose name begins like that; of several,
 /// the longest wins.

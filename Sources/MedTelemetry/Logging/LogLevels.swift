@@ -11,7 +11,7 @@ import Synchronization
 /// stays with that logger.
 ///
 /// ```swift
-/// let levels = LogLevels(try LogLevelRules("info,MedPostgres=debug"))
+/// let levels = LogLevels(try LogLevelRules("info,clinic.access=warning"))
 /// LoggingSystem.bootstrap { label in
 ///     StructuredLogHandler(label: label, writer: writer, format: .json, service: service, levels: levels)
 /// }
@@ -33,6 +33,8 @@ public final class LogLevels: Sendable {
         var rules: LogLevelRules
         var override: Override?
         var overrideCount = 0
+        /// The last override whose time was up.
+        var expiredID = 0
         var cells: [String: WeakCell] = [:]
         /// How many cells there may be before those are removed that no logger has any more.
         var cellLimit = 64
@@ -98,7 +100,11 @@ public final class LogLevels: Sendable {
 
     /// Puts rules above the others until a moment; where they have no level, the others keep theirs. The last override
     /// replaces the one before.
-    public func override(_ rules: LogLevelRules, until deadline: ContinuousClock.Instant) {
+    ///
+    /// - Parameter ended: Called when its time is up, unless it was replaced or taken back before.
+    public func override(
+        _ rules: LogLevelRules, until deadline: ContinuousClock.Instant, ended: @escaping @Sendable () -> Void = {}
+    ) {
         let id = self.state.withLock { state in
             state.overrideCount += 1
             state.override = Override(rules: rules, deadline: deadline, id: state.overrideCount)
@@ -109,7 +115,7 @@ public final class LogLevels: Sendable {
         // Weak: levels that nobody has any more need no falling back.
         Task { [weak self, sleep] in
             try? await sleep(deadline)
-            self?.end(id)
+            if self?.end(id) == true { ended() }
         }
     }
 
@@ -136,16 +142,21 @@ public final class LogLevels: Sendable {
     }
 
     /// Takes back the override that the time is up for, unless another has replaced it.
-    private func end(_ id: Int) {
+    ///
+    /// - Returns: whether it held until then.
+    private func end(_ id: Int) -> Bool {
         self.state.withLock { state in
-            guard state.override?.id == id else { return }
+            // Whoever asked in the meantime may have found its time up before.
+            guard state.override?.id == id else { return state.expiredID == id }
             state.override = nil
             state.apply()
+            return true
         }
     }
 
     private func expire(_ state: inout State) {
         guard let override = state.override, override.deadline <= self.now() else { return }
+        state.expiredID = override.id
         state.override = nil
         state.apply()
     }

@@ -85,7 +85,8 @@ public struct OTLPConfiguration: Sendable, Equatable {
     public init(environment: [String: String]) throws(OTLPConfigurationError) {
         var reader = OTLPEnvironment(environment)
         self.propagation = reader.propagation()
-        if !reader.flag("OTEL_SDK_DISABLED") {
+        let isDisabled = reader.flag("OTEL_SDK_DISABLED")
+        if !isDisabled {
             self.traces = reader.endpoint(.traces)
             self.metrics = reader.endpoint(.metrics)
             self.logs = reader.endpoint(.logs)
@@ -108,7 +109,7 @@ public struct OTLPConfiguration: Sendable, Equatable {
                 "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", default: .cumulative,
                 among: [.cumulative, .delta, .lowMemory])
         }
-        if self.isEnabled { self.unusedVariables = reader.unknown }
+        if !isDisabled { self.unusedVariables = reader.unknown }
         guard reader.mistakes.isEmpty else { throw OTLPConfigurationError(mistakes: reader.mistakes) }
     }
 

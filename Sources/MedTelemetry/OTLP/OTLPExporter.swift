@@ -219,10 +219,6 @@ public final class OTLPExporter: Sendable {
         logger.notice(
             "Telemetry is sent",
             metadata: Logger.Metadata(uniqueKeysWithValues: destinations.map { ($0, .string($1)) }))
-        let unused = self.configuration.unusedVariables
-        guard !unused.isEmpty else { return }
-        logger.warning(
-            "Settings of telemetry not used", metadata: ["otlp.variables": "\(unused.joined(separator: ","))"])
     }
 
     // MARK: Counters

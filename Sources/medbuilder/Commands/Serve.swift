@@ -55,6 +55,11 @@ struct Serve: AsyncParsableCommand {
             )
         }
         let logger = Logger(label: "medbuilder")
+        if !otlp.unusedVariables.isEmpty {
+            logger.warning(
+                "Settings of telemetry not used",
+                metadata: ["otlp.variables": "\(otlp.unusedVariables.joined(separator: ","))"])
+        }
         let tls = try settings.tlsIdentity(logger: logger)
         let arguments = self.settings
         // A file can take for ever (a pipe, a network that is gone), and the thread of the signals has to hear of the next one.

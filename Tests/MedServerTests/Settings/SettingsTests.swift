@@ -83,7 +83,7 @@ import Testing
         (["PHI_ENCRYPTION": "true"], "phi.encryption is \"true\" (from PHI_ENCRYPTION); it must be on or off."),
         (
             ["LOG_LEVEL": "warn"],
-            "log.level is \"warn\" (from LOG_LEVEL); it must be a level (trace, debug, info, notice, warning, error, critical), or several: info,MedPostgres=debug."
+            "log.level is \"warn\" (from LOG_LEVEL); it must be a level (trace, debug, info, notice, warning, error, critical), or several: info,medbuilder.access=warning."
         ),
         (["LOG_FORMAT": "xml"], "log.format is \"xml\" (from LOG_FORMAT); it must be json or text."),
         (

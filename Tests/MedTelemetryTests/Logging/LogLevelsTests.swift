@@ -120,7 +120,8 @@ import Testing
         let levels = LogLevels(
             try LogLevelRules("info,http=warning"), now: { clock.now }, sleep: { await clock.sleep(until: $0) })
         let (database, http) = (self.logger("MedPostgres", levels), self.logger("http", levels))
-        levels.override(try LogLevelRules("MedPostgres=trace"), until: clock.now + .seconds(900))
+        let (ends, end) = AsyncStream<Void>.makeStream()
+        levels.override(try LogLevelRules("MedPostgres=trace"), until: clock.now + .seconds(900)) { end.finish() }
         #expect(database.logLevel == .trace)
         #expect(http.logLevel == .warning)
         #expect(levels.currentOverride?.rules.description == "MedPostgres=trace")
@@ -133,6 +134,8 @@ import Testing
         try await clock.advance(by: .seconds(1))
         while database.logLevel != .notice { try await Task.sleep(for: .milliseconds(1)) }
         #expect(levels.currentOverride == nil)
+        // It is told although somebody has looked before the end was noticed.
+        for await _ in ends {}
     }
 
     @Test func `an override that was replaced does not end the one that replaced it`() async throws {

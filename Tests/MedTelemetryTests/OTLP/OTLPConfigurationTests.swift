@@ -107,6 +107,11 @@ import Testing
         let wrong = all.merging([
             "OTEL_EXPORTER_OLTP_HEADERS": "key=secret", "OTEL_TRACES_SAMPLER": "always_on",
         ]) { $1 }
+        // Most of all if nothing leaves because of it.
+        #expect(
+            try self.read(["OTEL_EXPORTER_OLTP_ENDPOINT": "http://collector:4318", "OTEL_SERVICE_NAME": "x"])
+                .unusedVariables == ["OTEL_EXPORTER_OLTP_ENDPOINT"])
+        #expect(try self.read(["OTEL_SDK_DISABLED": "true", "OTEL_X": "y"]).unusedVariables.isEmpty)
         #expect(try self.read(wrong).unusedVariables == ["OTEL_EXPORTER_OLTP_HEADERS", "OTEL_TRACES_SAMPLER_ARG"])
     }
 
