@@ -113,7 +113,7 @@ public final class PostgresDatabase: Database {
     /// }
     /// ```
     ///
-    /// Before ``open()`` and after ``close()`` such tasks run on the task pool.
+    /// Before ``open()`` and after ``close()`` such tasks run on threads of Dispatch's.
     public var taskExecutor: some TaskExecutor { self.executor }
 
     public var dialect: SQLDialect { .postgres }

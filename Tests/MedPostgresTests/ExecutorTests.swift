@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test func `before the start and after the end a task runs on the task pool`() async throws {
+    @Test func `before the start and after the end a task runs elsewhere`() async throws {
         let database = try makeDatabase(try await SharedServer.shared.createDatabase())
         let ask = { await Task(executorPreference: database.taskExecutor) { self.thread() }.value }
         #expect(await ask() != "MedPostgres")

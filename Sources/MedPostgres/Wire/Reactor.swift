@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CPostgres
+import DequeModule
 import Dispatch
 import Foundation
 import MedStorage
@@ -33,30 +34,14 @@ final class Reactor: Sendable {
 
         func run() { self.job.runSynchronously(on: self.executor) }
 
-        func runOnTaskPool() { DispatchQueue.global().async { self.run() } }
+        func runElsewhere() { DispatchQueue.global().async { self.run() } }
     }
 
     private struct Jobs {
-        /// Those from `first` on wait.
-        var all: [Job] = []
-        var first = 0
+        var waiting: Deque<Job> = []
         /// Whether the thread looks here before it waits again.
         var isExpected = false
         var isEnded = false
-
-        var isEmpty: Bool { self.first == self.all.count }
-
-        mutating func takeFirst() -> Job? {
-            guard !self.isEmpty else { return nil }
-            defer {
-                self.first += 1
-                if self.isEmpty {
-                    self.all.removeAll(keepingCapacity: true)
-                    self.first = 0
-                }
-            }
-            return self.all[self.first]
-        }
     }
 
     private struct State {
@@ -146,7 +131,7 @@ final class Reactor: Sendable {
     func enqueue(_ job: Job) -> Bool {
         let (isTaken, mustWake) = self.jobs.withLock { jobs in
             if jobs.isEnded { return (false, false) }
-            jobs.all.append(job)
+            jobs.waiting.append(job)
             defer { jobs.isExpected = true }
             return (true, !jobs.isExpected)
         }
@@ -156,22 +141,21 @@ final class Reactor: Sendable {
 
     private func runJobs() {
         for _ in 0..<Self.jobsPerTurn {
-            guard let job = self.jobs.withLock({ $0.takeFirst() }) else { return }
+            guard let job = self.jobs.withLock({ $0.waiting.popFirst() }) else { return }
             job.run()
         }
     }
 
-    /// Ends the thread. The task pool goes on with its jobs.
+    /// Ends the thread. Dispatch's threads go on with its jobs.
     func halt() {
         self.state.withLock { $0.isStopped = true }
         self.interrupt()
         let rest = self.jobs.withLock { jobs in
             jobs.isEnded = true
-            defer { (jobs.all, jobs.first) = ([], 0) }
-            return jobs.all[jobs.first...]
+            return exchange(&jobs.waiting, with: [])
         }
         // Not by the thread: it may be what hangs.
-        for job in rest { job.runOnTaskPool() }
+        for job in rest { job.runElsewhere() }
     }
 
     /// Ends the thread, and tells everybody who waits.
@@ -203,7 +187,7 @@ final class Reactor: Sendable {
             self.runJobs()
             let isIdle = self.state.withLock { $0.sources.isEmpty }
             let hasJobs = self.jobs.withLock { jobs in
-                jobs.isExpected = !jobs.isEmpty
+                jobs.isExpected = !jobs.waiting.isEmpty
                 return jobs.isExpected
             }
             let count = epoll_wait(self.epoll, &events, Int32(events.count), hasJobs ? 0 : isIdle ? -1 : 100)

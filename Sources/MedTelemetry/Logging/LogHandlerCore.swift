@@ -3,7 +3,7 @@
 
 import Logging
 
-/// What all copies of one logger share: everything but its metadata and a level of its own.
+/// What all copies of one logger share: everything but its metadata, its metadata provider and its level.
 final class LogHandlerCore: Sendable {
     private let label: String
     private let writer: LogWriter

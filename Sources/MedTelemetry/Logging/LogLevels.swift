@@ -16,7 +16,7 @@ import Synchronization
 ///     StructuredLogHandler(label: label, writer: writer, format: .json, service: service, levels: levels)
 /// }
 /// …
-/// levels.override(try LogLevelRules("http=trace"), until: .now + .seconds(900))
+/// levels.override(try LogLevelRules("clinic=trace"), until: .now + .seconds(900))
 /// ```
 public final class LogLevels: Sendable {
     private struct WeakCell {

@@ -61,7 +61,7 @@ final class LogPump: Sendable {
             guard !self.isCalled else { return false }
             if self.isResting {
                 // An error may be the last that is heard of the process; and what fills a chunk has nothing to wait for.
-                self.isCalled = level >= .error || self.queue.hasFullChunk
+                self.isCalled = level >= .error || self.queue.hasSeveralChunks
             } else if self.isStalled {
                 self.isCalled = self.hasSpillFile && !self.isSpillBlocked && self.queue.usesReserve
             }
@@ -85,7 +85,7 @@ final class LogPump: Sendable {
         case end
     }
 
-    /// How long lines may gather, in milliseconds. It is how late a line can be, and what `kill -9` can cost, errors excepted.
+    /// How long lines may gather, in milliseconds. It is how late a line below `error` can be, and what `kill -9` can cost of them.
     private static let rest: Int32 = 10
 
     private let fileDescriptor: Int32

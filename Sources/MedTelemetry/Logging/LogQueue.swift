@@ -63,7 +63,7 @@ struct LogQueue {
     var isEmpty: Bool { self.entries.isEmpty }
 
     /// Whether more waits than one `write(2)` takes.
-    var hasFullChunk: Bool { self.entries.count > 1 }
+    var hasSeveralChunks: Bool { self.entries.count > 1 }
 
     /// Whether errors wait where only errors have room.
     var usesReserve: Bool { self.entries.last?.chunk.isReserve ?? false }

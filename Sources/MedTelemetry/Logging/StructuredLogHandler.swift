@@ -24,7 +24,7 @@ public struct StructuredLogHandler: LogHandler {
 
     let core: LogHandlerCore
     /// The level of all loggers of this name. Here and not in the core, since it is read with every call.
-    private let level: LogLevelCell
+    private let sharedLevel: LogLevelCell
     /// The level that was set on this logger: it wins over whatever the levels say.
     private var ownLevel: Logger.Level?
 
@@ -55,7 +55,7 @@ public struct StructuredLogHandler: LogHandler {
         sink: (@Sendable (LogRecordView) -> Void)? = nil
     ) {
         self.metadataProvider = metadataProvider
-        self.level = levels?.cell(forLabel: label) ?? LogLevelCell(level)
+        self.sharedLevel = levels?.cell(forLabel: label) ?? LogLevelCell(level)
         let now = now ?? LogTimestamp.systemNow
         self.core = LogHandlerCore(
             label: label,
@@ -74,7 +74,7 @@ public struct StructuredLogHandler: LogHandler {
     var hasNothingToAdd: Bool { self.metadata.isEmpty && (self.metadataProvider?.get().isEmpty ?? true) }
 
     public var logLevel: Logger.Level {
-        get { self.ownLevel ?? self.level.level }
+        get { self.ownLevel ?? self.sharedLevel.level }
         set { self.ownLevel = newValue }
     }
 

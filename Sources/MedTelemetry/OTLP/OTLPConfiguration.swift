@@ -125,12 +125,9 @@ public struct OTLPConfiguration: Sendable, Equatable {
         }
     }
 
-    /// What the variables say about this process under a name such as `service.instance.id`.
+    /// What the variables say about this process under a name such as `service.instance.id`; nil if they say nothing.
     public func resourceValue(_ key: String) -> String? {
-        if key == "service.name", let serviceName { return serviceName }
-        guard case .string(let value)? = self.resourceAttributes.last(where: { $0.key == key })?.value else {
-            return nil
-        }
+        guard case .string(let value)? = self.resource([]).first(where: { $0.key == key })?.value else { return nil }
         return value
     }
 

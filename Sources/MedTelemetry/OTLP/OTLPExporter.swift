@@ -29,7 +29,8 @@ public final class OTLPExporter: Sendable {
     private let traces: OTLPWorker<FinishedSpan>?
     private let logs: OTLPWorker<OTLPLogRecord>?
     private let metrics: OTLPWorker<OTLPMetric>?
-    private let configuration: OTLPConfiguration
+    /// Where each signal goes, as it can be shown.
+    private let addresses: [(signal: OTLPSignal, address: String)]
     private let sender: OTLPSender?
     private let spool: OTLPSpool?
     private let clock: TelemetryClock
@@ -56,7 +57,9 @@ public final class OTLPExporter: Sendable {
         _ configuration: OTLPConfiguration, resource: [OTLPAttribute], scope: OTLPScope, spool: OTLPSpool?,
         metrics: (@Sendable () -> [OTLPMetric])?, clock: TelemetryClock, random: @escaping @Sendable () -> Double
     ) {
-        self.configuration = configuration
+        self.addresses = OTLPSignal.allCases.compactMap { signal in
+            configuration.endpoint(of: signal).map { (signal, $0.address) }
+        }
         let sender = configuration.isEnabled ? OTLPSender(clock: clock) : nil
         self.sender = sender
         self.spool = spool
@@ -189,11 +192,11 @@ public final class OTLPExporter: Sendable {
     ///   - interval: how often to look.
     public func watch(_ logger: Logger, every interval: Duration = .seconds(5)) async {
         self.tellBeginning(logger)
-        var courses = OTLPSignal.allCases.map { (signal: $0, course: OTLPCourse()) }
+        var courses = self.addresses.map { (signal: $0.signal, address: $0.address, course: OTLPCourse()) }
         let start = ContinuousClock.now
         while (try? await Task.sleep(for: interval)) != nil {
             for index in courses.indices {
-                let signal = courses[index].signal
+                let (signal, address) = (courses[index].signal, courses[index].address)
                 switch courses[index].course.next(self.counters(of: signal), now: .now - start) {
                 case nil: break
                 case .failing(let reasons, let lost):
@@ -201,7 +204,7 @@ public final class OTLPExporter: Sendable {
                         "Telemetry is not taken",
                         metadata: [
                             "otlp.signal": "\(signal.rawValue)", "otlp.lost": "\(lost)",
-                            "server.address": "\(self.configuration.endpoint(of: signal)?.address ?? "")",
+                            "server.address": "\(address)",
                             "error.message": "\(reasons.map(\.description).joined(separator: " "))",
                         ])
                 case .recovered:
@@ -212,13 +215,11 @@ public final class OTLPExporter: Sendable {
     }
 
     private func tellBeginning(_ logger: Logger) {
-        let destinations = OTLPSignal.allCases.compactMap { signal in
-            self.configuration.endpoint(of: signal).map { ("otlp.\(signal.rawValue)", "\($0.address)") }
-        }
-        guard !destinations.isEmpty else { return }
+        guard !self.addresses.isEmpty else { return }
         logger.notice(
             "Telemetry is sent",
-            metadata: Logger.Metadata(uniqueKeysWithValues: destinations.map { ($0, .string($1)) }))
+            metadata: Logger.Metadata(
+                uniqueKeysWithValues: self.addresses.map { ("otlp.\($0.signal.rawValue)", .string($0.address)) }))
     }
 
     // MARK: Counters

@@ -255,7 +255,7 @@ import Testing
             try await Task.sleep(for: .milliseconds(500))
             var after = rusage()
             getrusage(RUSAGE_SELF.rawValue, &after)
-            // A thread that never rests uses all of the half second; one that rests a little, comes back hundreds of times.
+            // A thread that never rests uses all of the half second; one that rests a little, comes back all the time.
             let seconds = after.ru_utime.tv_sec - before.ru_utime.tv_sec
             #expect(seconds * 1_000_000 + after.ru_utime.tv_usec - before.ru_utime.tv_usec < 100_000)
             #expect(after.ru_nvcsw - before.ru_nvcsw < 100)

@@ -34,7 +34,10 @@ import Synchronization
 
     static func postgres(_ mode: String, _ url: String, _ number: Int, _ seconds: Double) async throws {
         guard let location = PostgresLocation(url: url) else { fatalError("libpq does not take the URL.") }
-        let callers = ["select", "insert", "select-on-executor", "insert-on-executor"].contains(mode) ? number : 1
+        let suffix = "-on-executor"
+        let isOnExecutor = mode.hasSuffix(suffix)
+        let mode = isOnExecutor ? String(mode.dropLast(suffix.count)) : mode
+        let callers = ["select", "insert"].contains(mode) ? number : 1
         let database = PostgresDatabase(
             location: location, migrations: try MigrationPlan([]),
             configuration: PoolConfiguration(minimum: callers, maximum: callers, acquireTimeout: .seconds(60)),
@@ -49,14 +52,14 @@ import Synchronization
             return 1 + Int((number ^ number >> 31) % 1_000_000)
         }
         try await self.measure(
-            callers: callers, seconds: seconds, on: mode.hasSuffix("-on-executor") ? database.taskExecutor : nil,
+            callers: callers, seconds: seconds, on: isOnExecutor ? database.taskExecutor : nil,
             each: ["pipeline", "copy"].contains(mode) ? number : 1
         ) {
             switch mode {
-            case "select", "select-on-executor":
+            case "select":
                 let rows = try await database.query("SELECT abalance FROM pgbench_accounts WHERE aid = \(key())")
                 precondition(rows.count == 1)
-            case "insert", "insert-on-executor":
+            case "insert":
                 try await database.transaction { transaction in
                     try await transaction.execute(
                         "INSERT INTO bench_rows (number, value) VALUES (\(key()), \("some text of a row"))")

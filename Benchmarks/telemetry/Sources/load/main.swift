@@ -136,7 +136,8 @@ func measureLogs() {
     let stream = Logger(label: "bench") { StreamLogHandler.standardOutput(label: $0) }
     measure("log-line-stream", 2_000) { stream.info("Request answered", metadata: lines) }
 }
-/// The same line as a server's access log writes it, whose fields are known beforehand.
+
+/// The same fields by a `PreparedLogger`. A function of its own: beside the others, the compiler makes the disabled call slower.
 func measurePreparedLog() {
     let writer = LogWriter(fileDescriptor: nowhere)
     let service = LogService(name: "medbuilder", version: "1.0.0", environment: "production")
