@@ -364,6 +364,8 @@ final class PostgresConnection: PooledConnection {
             throw DatabaseError(code: .cancelled, description: "A COPY into database '\(self.name)' was cancelled.")
         }
         guard !bytes.isEmpty else { return }
+        // If the server is quick there is nothing to wait for, and whoever shares the thread would have no turn before the last piece.
+        await Task.yield()
         // Of the piece before: it left while this one was made.
         _ = try await self.wire.exchange(.flushed, limit: limit, isCancellable: false) { _ in true }
         try self.wire.push { connection in

@@ -105,7 +105,8 @@ public final class PostgresDatabase: Database {
     ///
     /// A statement of any other task wakes two threads, the one that reads and one of the task pool; here it wakes one, and under load one
     /// for many statements. In exchange everything that such a task does keeps the answers of all other tasks waiting. So it is for tasks
-    /// that do little between their statements, such as one that empties a queue, and never for one that computes or blocks.
+    /// that do little between their statements, such as one that empties a queue, and never for one that computes, blocks or may trap: a
+    /// thread that has stopped is noticed by the health check after 5 s, and until then nobody gets an answer.
     ///
     /// ```swift
     /// Task(executorPreference: database.taskExecutor) {

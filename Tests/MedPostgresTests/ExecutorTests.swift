@@ -1,11 +1,13 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import CPostgres
 import Dispatch
 import Foundation
 @testable import MedPostgres
 import MedStorage
 import MedTesting
+import Synchronization
 import Testing
 
 @Suite struct ExecutorTests {
@@ -84,5 +86,88 @@ import Testing
                 for _ in 0..<50 { group.addTask(executorPreference: executor) { await Task.yield() } }
             }
         }
+    }
+
+    @Test func `a COPY that never waits for the server lets others have their turns`() async throws {
+        try await withDatabase { database in
+            _ = try await database.transaction { try await $0.execute("CREATE TABLE copied (number int8, text text)") }
+            let answers = Count()
+            let copying = Task(executorPreference: database.taskExecutor) {
+                let rows = SlowRows(whileBelow: 20, answers)
+                return try await database.transaction { transaction in
+                    try await transaction.copy(into: "copied", columns: ["number", "text"], rows: rows)
+                }
+            }
+            let asking = Task(executorPreference: database.taskExecutor) {
+                for _ in 0..<20 {
+                    _ = try await database.query("SELECT 1")
+                    answers.add(1)
+                }
+            }
+            try await asking.value
+            let copied = try await copying.value
+            #expect(copied < SlowRows.limit)
+        }
+    }
+
+    @Test func `many tasks that are busy keep no time limit from being looked at`() async throws {
+        let reactor = try Reactor()
+        let executor = PostgresExecutor()
+        executor.use(reactor)
+        let ticks = Ticks()
+        let descriptor = eventfd(0, 0)
+        defer { Glibc.close(descriptor) }
+        let token = try #require(reactor.add(ticks, descriptor: descriptor))
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<50 { group.addTask(executorPreference: executor) { compute(for: .milliseconds(20)) } }
+        }
+        // A second's work, within which there are ten.
+        #expect(ticks.count.value >= 5)
+        reactor.remove(descriptor, token: token)
+        reactor.stop()
+    }
+}
+
+private func compute(for time: Duration) {
+    let end = ContinuousClock.now + time
+    while ContinuousClock.now < end {}
+}
+
+private final class Count: Sendable {
+    private let number = Atomic(0)
+
+    var value: Int { self.number.load(ordering: .relaxed) }
+
+    func add(_ more: Int) { self.number.add(more, ordering: .relaxed) }
+}
+
+/// Counts how often time limits are looked at.
+private final class Ticks: Reactor.Source {
+    let count = Count()
+
+    func isReady(toRead: Bool, toWrite: Bool, mayWait: Bool) -> Bool { true }
+    func tick(now: ContinuousClock.Instant) { self.count.add(1) }
+    func reactorStopped() {}
+}
+
+/// Rows that are made more slowly than the server takes them, so that its socket always has room. They end when others have had their turns.
+private struct SlowRows: Sequence, IteratorProtocol, Sendable {
+    static let limit = 40_000
+
+    private let enough: Int
+    private let answers: Count
+    private let text = String(repeating: "x", count: 1_000)
+    private var number = 0
+
+    init(whileBelow enough: Int, _ answers: Count) {
+        self.enough = enough
+        self.answers = answers
+    }
+
+    mutating func next() -> [SQLValue]? {
+        guard self.number < Self.limit, self.answers.value < self.enough else { return nil }
+        compute(for: .microseconds(20))
+        self.number += 1
+        return [.integer(Int64(self.number)), .text(self.text)]
     }
 }

@@ -54,8 +54,8 @@ final class Reactor: Sendable {
 
     /// How often time limits are looked at. It is how much later than due a limit can strike.
     static let tick = Duration.milliseconds(100)
-    /// How many jobs run at most before the answers of others get a turn.
-    private static let jobsPerTurn = 64
+    /// How long jobs go on at most before the answers and time limits of others get a turn; one job that takes longer is not interrupted.
+    private static let jobTime = Duration.milliseconds(1)
     /// The token of ``wakeUp``.
     private static let wakeUpToken: UInt64 = 0
 
@@ -139,10 +139,10 @@ final class Reactor: Sendable {
         return isTaken
     }
 
-    private func runJobs() {
-        for _ in 0..<Self.jobsPerTurn {
-            guard let job = self.jobs.withLock({ $0.waiting.popFirst() }) else { return }
+    private func runJobs(until end: ContinuousClock.Instant) {
+        while let job = self.jobs.withLock({ $0.waiting.popFirst() }) {
             job.run()
+            if ContinuousClock.now >= end { return }
         }
     }
 
@@ -184,7 +184,7 @@ final class Reactor: Sendable {
         var busy: [(source: any Source, toRead: Bool, toWrite: Bool)] = []
         var nextTick = ContinuousClock.now + Self.tick
         while true {
-            self.runJobs()
+            self.runJobs(until: .now + Self.jobTime)
             let isIdle = self.state.withLock { $0.sources.isEmpty }
             let hasJobs = self.jobs.withLock { jobs in
                 jobs.isExpected = !jobs.waiting.isEmpty
@@ -192,6 +192,7 @@ final class Reactor: Sendable {
             }
             let count = epoll_wait(self.epoll, &events, Int32(events.count), hasJobs ? 0 : isIdle ? -1 : 100)
             self.jobs.withLock { $0.isExpected = true }
+            let end = ContinuousClock.now + Self.jobTime
             for event in events.prefix(Int(max(count, 0))) {
                 let token = event.data.u64
                 guard token != Self.wakeUpToken else {
@@ -208,7 +209,7 @@ final class Reactor: Sendable {
                     busy.append((source, toRead, toWrite))
                 }
                 // At once, so that the server has the next statement while the other answers are read.
-                self.runJobs()
+                if ContinuousClock.now < end { self.runJobs(until: end) }
             }
             for (source, toRead, toWrite) in busy {
                 _ = source.isReady(toRead: toRead, toWrite: toWrite, mayWait: true)
