@@ -6,7 +6,7 @@ SWIFT_FILES := Package.swift Sources Tests Examples $(wildcard Benchmarks)
 EXAMPLES := hummingbird-server service-group
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test build examples bench-health bench-http bench-lifecycle bench-postgres bench-telemetry api-docs docs format lint check check-model soak clean
+.PHONY: help serve test build examples bench-health bench-http bench-lifecycle bench-postgres bench-telemetry api-docs docs format lint check check-model drill soak clean
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,11 @@ check: ## Check the rules that need no compiler: headers, imports, unsafe code, 
 check-model: ## Try the model of the shutdown in every order of events, with two workers and with every mistake that it must find
 	@scripts/setup.sh test
 	@Models/check.sh long
+
+drill: ## Replace replicas under 5,000 requests a second ten times, behind HAProxy, nginx and nothing, then break some; results in .build/drill
+	@scripts/setup.sh test
+	@$(SWIFT) build -c release --static-swift-stdlib --product medbuilder >&2
+	@scripts/drill.sh .build/release/medbuilder .build/drill
 
 soak: ## Spring every trap under load 100 times, watch a busy server for 10 minutes, restart its database 20 times
 	@scripts/setup.sh test

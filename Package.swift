@@ -37,6 +37,8 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+        .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
     ],
     targets: [
         // Leaves: they import no sibling.
@@ -122,10 +124,26 @@ let package = Package(
             ]
         ),
 
+        // Rehearses what the others promise, from outside: it knows them by their probes and by their database alone.
+        .target(
+            name: "MedDrill",
+            dependencies: [
+                "CMedSystem",
+                "MedStorage",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]
+        ),
+
         // Only the executable knows the drivers.
         .executableTarget(
             name: "medbuilder",
             dependencies: [
+                "MedDrill",
                 "MedPostgres",
                 "MedPrivacy",
                 "MedRuntime",
@@ -144,8 +162,9 @@ let package = Package(
         // For tests only; `make check` proves that nothing under Sources/ imports it.
         .target(
             name: "MedTesting",
-            dependencies: ["MedStorage", .product(name: "Logging", package: "swift-log")]
+            dependencies: ["MedDrill", "MedStorage", .product(name: "Logging", package: "swift-log")]
         ),
+        .testTarget(name: "MedDrillTests", dependencies: ["MedDrill", "MedTesting"]),
         .testTarget(
             name: "MedRuntimeTests",
             dependencies: ["CMedRuntime", "MedRuntime", "MedTesting", .product(name: "Logging", package: "swift-log")],

@@ -9,6 +9,9 @@
 
 #include <stdint.h>
 
+// Neither has Swift's module for glibc.
+#include <sys/epoll.h>
+
 // glibc's <sched.h> shows it to GNU sources alone, and Swift's module for glibc is none.
 int sched_getcpu(void);
 

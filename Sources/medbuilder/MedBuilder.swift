@@ -56,6 +56,6 @@ struct MedBuilder: AsyncParsableCommand {
               78  the settings are wrong
             """,
         version: Version.current,
-        subcommands: [Serve.self, Migrate.self, Config.self, Probe.self]
+        subcommands: [Serve.self, Migrate.self, Config.self, Probe.self, DrillCommand.self]
     )
 }

@@ -32,6 +32,7 @@ struct DrillRoutes: Sendable {
         drill.post("echo", use: self.echo)
         drill.post("transaction", use: self.transaction)
         drill.get("rows", use: self.rows)
+        drill.get("rows/:id", use: self.row)
         drill.get("throw") { _, _ -> Response in throw Failure() }
         drill.post("task-throw", use: self.taskThrow)
         drill.get("trap", use: self.trap)
@@ -97,6 +98,12 @@ struct DrillRoutes: Sendable {
         let rows = try await self.database.query("SELECT count(*) FROM drill_rows")
         guard case .integer(let count)? = rows.first?[0] else { throw Failure() }
         return Self.json(.ok, #"{"rows":\#(count)}"#)
+    }
+
+    @Sendable private func row(request: Request, context: ServerRequestContext) async throws -> Response {
+        guard let id = Int(try context.parameters.require("id")) else { throw HTTPError(.badRequest) }
+        let rows = try await self.database.query("SELECT id FROM drill_rows WHERE id = \(id)")
+        return rows.isEmpty ? Self.json(.notFound, #"{"id":null}"#) : Self.json(.ok, #"{"id":\#(id)}"#)
     }
 
     @Sendable private func taskThrow(request: Request, context: ServerRequestContext) async throws -> Response {

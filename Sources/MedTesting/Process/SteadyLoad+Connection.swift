@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MedDrill
 
 extension SteadyLoad {
     /// One of the connections of a load, which belongs to the load's thread.

@@ -3,37 +3,41 @@
 
 import Foundation
 
-/// Finds the end of an HTTP/1.1 answer to a `GET`, and what a load has to know of it, as cheaply as possible.
-///
-/// ``RawResponse`` says more, and takes a hundred times as long.
-struct AnswerScanner {
+/// Finds the end of an HTTP/1.1 answer with a body, and what a load has to know of it, as cheaply as possible.
+package struct AnswerScanner {
     /// What a load has to know of an answer.
-    struct Answer: Equatable {
-        var status: Int
-        var saysClose: Bool
-        var hasRetryAfter: Bool
+    package struct Answer: Equatable {
+        package var status: Int
+        package var saysClose: Bool
+        package var hasRetryAfter: Bool
     }
 
     /// How far it is.
-    enum Result: Equatable {
+    package enum Result: Equatable {
         case incomplete, malformed
         case complete(Answer)
     }
 
-    private static let capacity = 1 << 16
+    private let capacity: Int
     /// One byte longer than what is received, so that it always ends with a zero, as the C functions need it.
-    private var bytes = [CChar](repeating: 0, count: Self.capacity + 1)
+    private var bytes: [CChar]
     private var count = 0
 
+    /// - Parameter capacity: The longest answer, in bytes.
+    package init(capacity: Int = 1 << 16) {
+        self.capacity = capacity
+        self.bytes = [CChar](repeating: 0, count: capacity + 1)
+    }
+
     /// Whether nothing has come yet.
-    var isEmpty: Bool { self.count == 0 }
+    package var isEmpty: Bool { self.count == 0 }
 
     /// Forgets the last answer.
-    mutating func reset() { self.count = 0 }
+    package mutating func reset() { self.count = 0 }
 
     /// Receives what has come; the result is that of `recv`.
-    mutating func receive(from descriptor: Int32) -> Int {
-        let room = self.count..<Self.capacity
+    package mutating func receive(from descriptor: Int32) -> Int {
+        let room = self.count..<self.capacity
         let received = self.bytes.withUnsafeMutableBytes { bytes in
             let room = UnsafeMutableRawBufferPointer(rebasing: bytes[room])
             return recv(descriptor, room.baseAddress, room.count, 0)
@@ -46,11 +50,11 @@ struct AnswerScanner {
     }
 
     /// Whether the answer has come to its end.
-    func scan() -> Result {
+    package func scan() -> Result {
         let result = self.bytes.withUnsafeBufferPointer { bytes in
             bytes.baseAddress.map { self.scan($0) } ?? .incomplete
         }
-        return result == .incomplete && self.count == Self.capacity ? .malformed : result
+        return result == .incomplete && self.count == self.capacity ? .malformed : result
     }
 
     private func scan(_ text: UnsafePointer<CChar>) -> Result {

@@ -1,0 +1,106 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a drill came to.
+public struct DrillReport: Sendable {
+    /// One part of a drill, and what its clients saw. A request belongs to the part in which it ended.
+    public struct Part: Sendable, Equatable {
+        /// What was done.
+        public var title: String
+        /// Whether it is a rolling update, in which no request may fail.
+        public var isUpdate: Bool
+        /// How long it took, in seconds.
+        public var seconds: Double
+        /// How many requests ended.
+        public var requests: Int
+        /// How many of them failed: neither the client nor the proxy got what was asked for, after every retry.
+        public var failures: [String: Int]
+        /// How many were sent twice by the client.
+        public var retried: Int
+        /// Latencies of those that succeeded, in milliseconds, from when they were due.
+        public var median, p99, slowest: Double
+
+        /// How many requests failed.
+        public var failed: Int { self.failures.values.reduce(0, +) }
+    }
+
+    let plan: Drill.Plan
+    /// In the order in which they were done.
+    public let parts: [Part]
+    /// How many writes were acknowledged.
+    public let acknowledged: Int
+    /// How many acknowledged writes the database does not have.
+    public let missing: Int
+    /// How many writes it has more than once: repeated by a client or a proxy that could not know.
+    public let repeated: Int
+    /// What was seen of each replica.
+    public let events: [DrillEvent]
+    let samples: [LoadSample]
+
+    init(
+        plan: Drill.Plan, phases: [DrillPhases.Phase], samples: [LoadSample], written: [UInt32], events: [DrillEvent]
+    ) {
+        self.plan = plan
+        self.parts = phases.enumerated().map { index, phase in
+            // What ends after the last of them is still of the last of them.
+            let end = index == phases.count - 1 ? .infinity : phase.end
+            let inside = samples.filter { $0.end >= phase.start && $0.end < end }
+            return Part(phase, inside)
+        }
+        let counts = Dictionary(written.map { ($0, 1) }, uniquingKeysWith: +)
+        let acknowledged = samples.filter { $0.isWrite && $0.fate.isSuccess }.map(\.sequence)
+        self.acknowledged = acknowledged.count
+        self.missing = acknowledged.count { counts[$0] == nil }
+        self.repeated = counts.values.count { $0 > 1 }
+        self.events = events
+        self.samples = samples
+    }
+
+    /// How the processes ended that did not end as they were to: with 0 after a SIGTERM, with 70 after a trap, killed by a `kill -9`.
+    public var endings: [String: Int] {
+        Dictionary(self.events.compactMap(\.exit).map { ($0, 1) }, uniquingKeysWith: +)
+    }
+
+    /// Whether no request failed in a rolling update, and no acknowledged write is missing.
+    public var isFlawless: Bool { self.missing == 0 && self.parts.allSatisfy { !$0.isUpdate || $0.failed == 0 } }
+}
+
+extension DrillReport.Part {
+    init(_ phase: DrillPhases.Phase, _ samples: [LoadSample]) {
+        self.title = phase.title
+        self.isUpdate = phase.isUpdate
+        self.seconds = phase.end - phase.start
+        self.requests = samples.count
+        self.retried = samples.count(where: \.wasRetried)
+        self.failures = Dictionary(
+            samples.filter { !$0.fate.isSuccess }.map { ("\($0.isWrite ? "POST" : "GET") \($0.fate.words)", 1) },
+            uniquingKeysWith: +)
+        let latencies = samples.filter(\.fate.isSuccess).map(\.latency).sorted()
+        self.median = latencies.quantile(0.5)
+        self.p99 = latencies.quantile(0.99)
+        self.slowest = latencies.quantile(1)
+    }
+}
+
+extension LoadSample.Fate {
+    /// What became of it, in the words of the report.
+    var words: String {
+        switch self {
+        case .answered(let status): "answered \(status)"
+        case .refused: "refused"
+        case .closed: "closed before an answer"
+        case .cut: "answer cut"
+        case .malformed: "no HTTP"
+        case .missing: "no answer"
+        }
+    }
+}
+
+extension [UInt32] {
+    /// A quantile of sorted microseconds, in milliseconds; the nearest rank. 0 if there are none.
+    func quantile(_ part: Double) -> Double {
+        guard !self.isEmpty else { return 0 }
+        let rank = Int((part * Double(self.count)).rounded(.up))
+        return Double(self[Swift.max(rank, 1) - 1]) / 1000
+    }
+}

@@ -1,0 +1,131 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Logging
+import MedDrill
+import MedRuntime
+import MedServer
+import MedStorage
+
+struct DrillCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "drill",
+        abstract: "Replace replicas of this program under load, break some, and tell what the clients saw.",
+        discussion: """
+            It starts replicas on ports of this machine, on the database that the settings name, which must be PostgreSQL: its rows of \
+            drills are added to. It ends with 0 if no request failed in a rolling update and no acknowledged write is missing, else with 1.
+            """
+    )
+
+    @Option(
+        help: "What stands before the replicas: \(DrillProxy.allCases.map(\.rawValue).joined(separator: ", ")).",
+        transform: { try Self.value($0) })
+    var proxy = DrillProxy.haproxy
+
+    @Option(help: "How many rolling updates follow one another.")
+    var updates = 10
+
+    @Option(help: "Requests a second.")
+    var rate = 5000
+
+    @Option(help: "The drain delay of the replicas, in seconds.")
+    var drainDelay = 5
+
+    @Option(
+        parsing: .upToNextOption,
+        help: "Faults after the updates: \(DrillFault.allCases.map(\.rawValue).joined(separator: ", ")).",
+        transform: { try Self.value($0) })
+    var faults: [DrillFault] = []
+
+    @Option(help: "A shell command that restarts the database; for the fault 'database'.")
+    var restartDatabase: String?
+
+    @Option(help: "Where a picture of it is written, as SVG.")
+    var picture: String?
+
+    func validate() throws {
+        guard (1...100).contains(self.updates) || self.updates == 0 else {
+            throw ValidationError("--updates takes a number from 0 to 100.")
+        }
+        guard (1...50_000).contains(self.rate) else { throw ValidationError("--rate takes a number from 1 to 50000.") }
+        guard (0...60).contains(self.drainDelay) else {
+            throw ValidationError("--drain-delay takes a number of seconds from 0 to 60.")
+        }
+        if self.faults.contains(.database), self.restartDatabase == nil {
+            throw ValidationError("The fault 'database' needs --restart-database.")
+        }
+    }
+
+    func run() async throws {
+        Main.signals.release()
+        let settings: Settings
+        // The replicas have the environment alone.
+        let options = try SettingsOptions(parsing: [])
+        do throws(SettingsError) {
+            settings = try Settings.load(environment: ProcessInfo.processInfo.environment, options: options)
+        } catch {
+            throw Complaint.exit(error.mistakes.joined(separator: "\n"), code: MedRuntime.ExitCode.configuration)
+        }
+        guard settings.environment != .production else {
+            throw Complaint.exit(
+                "APP_ENV is production, whose database is not for drills.", code: MedRuntime.ExitCode.configuration)
+        }
+        guard case .postgres = settings.database.location else {
+            throw Complaint.exit(
+                "DATABASE_URL must name a PostgreSQL database: replicas cannot share a file.",
+                code: MedRuntime.ExitCode.configuration)
+        }
+        let database = try settings.makeDatabase(
+            logger: Logger(label: "medbuilder") { _ in SwiftLogNoOpLogHandler() }, isPatient: true)
+        let folder = FileManager.default.temporaryDirectory.appending(path: "medbuilder-drill-\(UUID().uuidString)")
+        let report: DrillReport
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try await database.open()
+            try await database.migrate()
+            report = try await Drill(
+                self.plan, program: Self.program, environment: ProcessInfo.processInfo.environment, folder: folder
+            ).run(database: database) { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
+            await database.close()
+        } catch {
+            await database.close()
+            throw Complaint.exit(
+                "\(error) The logs are in \(folder.path).", code: MedRuntime.ExitCode.unavailable)
+        }
+        print(report.table)
+        if let picture = self.picture {
+            try Data(report.picture.utf8).write(to: URL(filePath: picture))
+        }
+        guard report.isFlawless else {
+            FileHandle.standardError.write(Data("The logs are in \(folder.path).\n".utf8))
+            throw ArgumentParser.ExitCode(1)
+        }
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    private var plan: Drill.Plan {
+        var plan = Drill.Plan()
+        plan.proxy = self.proxy
+        plan.updates = self.updates
+        plan.faults = self.faults
+        plan.rate = self.rate
+        plan.drainDelay = self.drainDelay
+        plan.databaseRestart = self.restartDatabase
+        return plan
+    }
+
+    /// The file that this process was started from.
+    private static var program: String {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+    }
+
+    private static func value<Value: RawRepresentable & CaseIterable>(_ text: String) throws -> Value
+    where Value.RawValue == String {
+        guard let value = Value(rawValue: text) else {
+            throw ValidationError("It must be one of \(Value.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
+        return value
+    }
+}

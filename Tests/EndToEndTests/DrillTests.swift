@@ -1,0 +1,98 @@
+// MedBuilder
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import FoundationXML
+import MedTesting
+import Testing
+
+/// The drill in its short form: the real command, real replicas, a real proxy and a real database.
+@Suite(.endToEnd, .serialized) struct DrillTests {
+    private func drill(
+        _ arguments: [String], database: PostgresServer? = nil, environment: [String: String] = [:]
+    ) async throws -> ServerProcess {
+        var own = ["PHI_ENCRYPTION_KEY": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]
+        if let database { own["DATABASE_URL"] = database.url("postgres") }
+        let process = try ServerProcess(
+            in: makeFolder("drill"), ["drill"] + arguments, environment: own.merging(environment) { $1 })
+        try #require(EndToEnd.current).add(process.process)
+        return process
+    }
+
+    @Test(arguments: [("haproxy", 500), ("nginx", 100), ("direct", 100)])
+    func `no request fails in a rolling update, and no acknowledged write is missing`(proxy: String, rate: Int)
+        async throws
+    {
+        let database = try await startPostgres(["max_connections": "100"])
+        let picture = try testFolder().appending(path: "drill.svg")
+        let process = try await self.drill(
+            [
+                "--proxy", proxy, "--updates", "1", "--rate", "\(rate)", "--drain-delay", "2", "--picture",
+                picture.path,
+            ],
+            database: database)
+        let exit = try await process.waitForExit()
+        let table = process.process.outputText
+        #expect(exit == .code(0), "\(table)\n\(process.process.errorText)")
+        #expect(table.contains("Processes ended: 3 × exit 0."), "\(table)")
+        #expect(table.contains("Rolling updates: 1, with 0 failed requests."), "\(table)")
+        let writes = try #require(table.firstMatch(of: /Writes: ([0-9]+) acknowledged, 0 of them missing/))
+        #expect(try #require(Int(writes.1)) >= rate * 6 / 10)
+        #expect(XMLParser(data: try Data(contentsOf: picture)).parse())
+        // The database has them: it is the drill that was asked so far.
+        let rows = try await database.query("SELECT count(*) FROM drill_rows WHERE value !~ 'seed'")
+        #expect(try #require(Int(rows)) >= #require(Int(writes.1)))
+    }
+
+    @Test func `a replica that is killed, one that traps and a restart of the database cost what the table says`()
+        async throws
+    {
+        let database = try await startPostgres(["max_connections": "100"])
+        // The drill waits for the command, and whoever restarts the server waits for the file.
+        let wish = try testFolder().appending(path: "restart")
+        let restarting = Task {
+            while !FileManager.default.fileExists(atPath: wish.path) { try await Task.sleep(for: .milliseconds(20)) }
+            try await database.stop()
+            try await database.start()
+            try FileManager.default.removeItem(at: wish)
+        }
+        let process = try await self.drill(
+            [
+                "--updates", "0", "--rate", "200", "--drain-delay", "0", "--faults", "kill", "trap", "database", "pool",
+                "--restart-database", "touch '\(wish.path)'; while [ -e '\(wish.path)' ]; do sleep 0.02; done",
+            ],
+            database: database)
+        let exit = try await process.waitForExit()
+        let table = process.process.outputText
+        #expect(exit == .code(0), "\(table)\n\(process.process.errorText)")
+        for title in ["kill -9 of a replica", "trap in a replica", "database restart", "full pool of a replica"] {
+            #expect(table.contains(title), "\(table)")
+        }
+        #expect(table.contains("Processes ended: 1 × exit 70, 1 × signal 9."), "\(table)")
+        #expect(table.contains(", 0 of them missing, "), "\(table)")
+        try await restarting.value
+    }
+
+    @Test func `a drill that cannot be done says why, and leaves production alone`() async throws {
+        let database = try await startPostgres()
+        let mistakes: [(arguments: [String], environment: [String: String], code: Int32, words: String)] = [
+            ([], ["DATABASE_URL": "sqlite:drill.sqlite"], 78, "DATABASE_URL must name a PostgreSQL database"),
+            (
+                [], ["APP_ENV": "production", "DATABASE_URL": database.url("postgres")], 78,
+                "production, whose database is not for drills"
+            ),
+            (["--faults", "database"], [:], 64, "needs --restart-database"),
+            (["--faults", "flood"], [:], 64, "kill, trap, stall, database, pool"),
+            (["--rate", "0"], [:], 64, "from 1 to 50000"),
+            (["--updates=-1"], [:], 64, "from 0 to 100"),
+        ]
+        for (arguments, environment, code, words) in mistakes {
+            let process = try await self.drill(arguments, environment: environment)
+            let exit = try await process.waitForExit()
+            #expect(exit == .code(code), "\(arguments): \(process.process.errorText)")
+            #expect(process.process.errorText.contains(words), "\(arguments): \(process.process.errorText)")
+        }
+        let tables = try await database.query("SELECT count(*) FROM pg_tables WHERE tablename = 'drill_rows'")
+        #expect(tables == "0")
+    }
+}
