@@ -53,6 +53,16 @@ import Testing
         #expect(answer.text == "hello world")
     }
 
+    @Test func `a row is found by its key, and another one is not`() async throws {
+        let server = try await drillServer()
+        #expect(try await server.post("/_drill/transaction?value=one").status == 201)
+        let found = try await server.get("/_drill/rows/1")
+        #expect(found.status == 200)
+        #expect(found.text == #"{"id":1}"#)
+        #expect(try await server.get("/_drill/rows/2").status == 404)
+        #expect(try await server.get("/_drill/rows/one").status == 400)
+    }
+
     @Test func `transaction inserts a row and rows counts them`() async throws {
         let server = try await drillServer()
         #expect(try await server.get("/_drill/rows").text == #"{"rows":0}"#)
