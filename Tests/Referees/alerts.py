@@ -126,6 +126,15 @@ def numbers(page):
         for value in re.findall(r'medbuilder_health_status\{[^}]*status="([^"]*)"', expression):
             if f'medbuilder_health_status{{status="{value}"}}' not in text:
                 findings.append(f"The program is never {value}")
+    # What docs/operations.md says of the probes.
+    operations = (ROOT / "docs/operations.md").read_text()
+    often = int(re.search(r"`/ready` every (\d+) s", operations)[1])
+    asked = seconds(yaml.safe_load((FOLDER / "prometheus.yml").read_text())["global"]["scrape_interval"])
+    if asked != often:
+        findings.append(f"Prometheus asks every {asked} s, and /ready should be asked every {often} s")
+    full = re.search(r"^\| `memory` \|.*more than (\d+) %", operations, re.M)[1]
+    if f"memory above {full} %" not in found["MedbuilderDegraded"]["annotations"]["description"]:
+        findings.append(f"MedbuilderDegraded does not say that the memory is above {full} %")
     table = yaml.safe_load((FOLDER / "objectives.yaml").read_text())
     said = re.search(r"Of the server itself: (.*?)\. `unmatched`", (ROOT / "docs/metrics.md").read_text())[1]
     if sorted(re.findall(r"`(/[^`]*)`", said)) != sorted(table["left_out_routes"]):
