@@ -6,7 +6,7 @@ SWIFT_FILES := Package.swift Sources Tests Examples $(wildcard Benchmarks)
 EXAMPLES := hummingbird-server service-group
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test build examples bench-health bench-http bench-lifecycle bench-postgres bench-telemetry alerts api-docs docs format lint check check-model soak clean
+.PHONY: help serve test build examples bench-health bench-http bench-lifecycle bench-postgres bench-telemetry api-docs docs format lint check check-model soak clean
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,7 @@ api-docs: ## Make the pages for users of the libraries, and fail if one of their
 docs: ## Write the settings tables of the documents anew, from the code
 	MED_UPDATE_DOCS=1 $(SWIFT) test --filter SettingsDocumentationTests
 
+.PHONY: alerts
 alerts: ## Write the alerts on objectives anew, from deploy/prometheus/objectives.yaml
 	@scripts/setup.sh test
 	@scripts/alerts.py
