@@ -67,6 +67,11 @@ api-docs: ## Make the pages for users of the libraries, and fail if one of their
 docs: ## Write the settings tables of the documents anew, from the code
 	MED_UPDATE_DOCS=1 $(SWIFT) test --filter SettingsDocumentationTests
 
+.PHONY: alerts
+alerts: ## Write the alerts on objectives anew, from deploy/prometheus/objectives.yaml
+	@scripts/setup.sh test
+	@scripts/alerts.py
+
 format: ## Format all Swift code in place
 	$(SWIFT) format --in-place --recursive --parallel $(SWIFT_FILES)
 

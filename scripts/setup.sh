@@ -38,8 +38,10 @@ chromium-driver|test|command chromedriver|lets the checker drive chromium
 python3-httpx|test|file /usr/lib/python3/dist-packages/httpx|a client in the tests
 python3-pip|bench test|command pip3|installs the accessibility checker and the parsers that read what the server writes
 python3-h2|test|file /usr/lib/python3/dist-packages/h2|lets httpx speak HTTP/2
+python3-yaml|test|file /usr/lib/python3/dist-packages/yaml|lets the tests read the rules of the alerts, and makes those on objectives
 wrk|bench test|command wrk|makes the load
 prometheus|test|command promtool|scrapes the metrics in the tests, and checks their page
+prometheus-alertmanager|test|command amtool|tells a receiver in the tests of the alerts, and checks its configuration
 python3|bench test|command python3|measures and counts; starts a process with system calls forbidden
 LIST
 }

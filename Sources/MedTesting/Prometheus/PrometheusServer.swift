@@ -3,19 +3,18 @@
 
 package import Foundation
 
-/// A Prometheus that scrapes servers of this machine every second.
+/// A Prometheus of a test's own.
 package final class PrometheusServer: Sendable {
     private let process: ChildProcess
     private let port: Int
 
-    /// Starts it, with its files in a folder of a test, and waits until it answers.
+    /// Its address.
+    package var url: String { "http://127.0.0.1:\(self.port)" }
+
+    /// Starts one that scrapes servers of this machine every second, with its files in a folder of a test, and waits until it answers.
     ///
     /// - Parameter native: whether it takes histograms as native ones, and then has no others.
-    package init(in folder: URL, targets: [Int], native: Bool = false) async throws {
-        self.port = try FreePort.next()
-        let folder = folder.appending(path: native ? "prometheus-native" : "prometheus")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let file = folder.appending(path: "prometheus.yml")
+    package convenience init(in folder: URL, targets: [Int], native: Bool = false) async throws {
         let list = targets.map { "'127.0.0.1:\($0)'" }.joined(separator: ", ")
         let text = """
             global: {scrape_interval: 1s, scrape_timeout: 1s}
@@ -23,23 +22,34 @@ package final class PrometheusServer: Sendable {
               - {job_name: medbuilder, static_configs: [{targets: [\(list)]}]}
 
             """
-        try Data(text.utf8).write(to: file)
+        try await self.init(
+            in: folder.appending(path: native ? "prometheus-native" : "prometheus"), configuration: text,
+            features: ["exemplar-storage"] + (native ? ["native-histograms"] : []))
+    }
+
+    /// Starts one with a configuration, and waits until it answers.
+    ///
+    /// - Parameters:
+    ///   - folder: Its own folder, which is made.
+    ///   - configuration: The text of `prometheus.yml`.
+    ///   - rules: The text of `rules/rules.yaml` beside it.
+    ///   - features: What of it is switched on that is not by itself.
+    package init(in folder: URL, configuration: String, rules: String? = nil, features: [String] = []) async throws {
+        self.port = try FreePort.next()
+        try FileManager.default.createDirectory(
+            at: folder.appending(path: "rules"), withIntermediateDirectories: true)
+        let file = folder.appending(path: "prometheus.yml")
+        try Data(configuration.utf8).write(to: file)
+        if let rules { try Data(rules.utf8).write(to: folder.appending(path: "rules/rules.yaml")) }
         self.process = try ChildProcess(
             "prometheus",
             [
                 "--config.file=\(file.path)", "--storage.tsdb.path=\(folder.appending(path: "data").path)",
-                "--web.listen-address=127.0.0.1:\(self.port)",
-                "--enable-feature=exemplar-storage\(native ? ",native-histograms" : "")",
+                "--web.listen-address=127.0.0.1:\(self.port)", "--enable-feature=\(features.joined(separator: ","))",
             ],
             environment: ["PATH": "/usr/local/bin:/usr/bin:/bin"],
             folder: folder)
-        let limit = Date(timeIntervalSinceNow: TestPatience.seconds)
-        while (try? await RawClient.exchange(port: self.port, "GET", "/-/ready").status) != 200 {
-            guard !self.process.hasEnded, Date() < limit else {
-                throw HarnessError(.exited, "Prometheus does not answer: \(self.process.errorText.suffix(2000))")
-            }
-            try await Task.sleep(for: .milliseconds(50))
-        }
+        try await self.process.waitUntilReady(port: self.port)
     }
 
     deinit { self.process.send(SIGKILL) }
@@ -50,11 +60,15 @@ package final class PrometheusServer: Sendable {
     }
 
     /// The first value of the answer to an instant query; nil if there is none.
-    package func query(_ expression: String) async throws -> Double? {
+    package func query(_ expression: String) async throws -> Double? { try await self.values(expression).first }
+
+    /// All values of the answer to an instant query. That the query is none is an error.
+    package func values(_ expression: String) async throws -> [Double] {
         var allowed = CharacterSet.alphanumerics
         allowed.insert(charactersIn: "-_.")
         let encoded = expression.addingPercentEncoding(withAllowedCharacters: allowed) ?? ""
         let answer = try await RawClient.exchange(port: self.port, "GET", "/api/v1/query?query=\(encoded)")
+        guard answer.status == 200 else { throw HarnessError(.malformed, "Prometheus refuses a query: \(answer.text)") }
         struct Body: Decodable {
             struct Content: Decodable {
                 var result: [Result]
@@ -73,6 +87,19 @@ package final class PrometheusServer: Sendable {
             }
             var data: Content
         }
-        return try JSONDecoder().decode(Body.self, from: Data(answer.body)).data.result.first?.value.number
+        return try JSONDecoder().decode(Body.self, from: Data(answer.body)).data.result.map(\.value.number)
+    }
+}
+
+extension ChildProcess {
+    /// Waits until a server of Prometheus' kind says that it is ready.
+    func waitUntilReady(port: Int) async throws {
+        let limit = Date(timeIntervalSinceNow: TestPatience.seconds)
+        while (try? await RawClient.exchange(port: port, "GET", "/-/ready").status) != 200 {
+            guard !self.hasEnded, Date() < limit else {
+                throw HarnessError(.exited, "It does not answer: \(self.errorText.suffix(2000))")
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
     }
 }
