@@ -56,7 +56,7 @@ public struct DrillReport: Sendable {
         self.samples = samples
     }
 
-    /// How the processes ended that did not end as they were to: with 0 after a SIGTERM, with 70 after a trap, killed by a `kill -9`.
+    /// How many processes of replicas have ended how: `exit 0` after a SIGTERM, `exit 70` after a trap, `signal 9` after `kill -9`.
     public var endings: [String: Int] {
         Dictionary(self.events.compactMap(\.exit).map { ($0, 1) }, uniquingKeysWith: +)
     }
