@@ -30,9 +30,8 @@ final class Exporting: Sendable {
     /// - Parameter hasMetrics: whether there are any.
     static func configuration(environment: [String: String], hasMetrics: Bool) throws -> OTLPConfiguration {
         do throws(OTLPConfigurationError) {
-            var configuration = try OTLPConfiguration(environment: environment)
-            if !hasMetrics { configuration.metrics = nil }
-            return configuration
+            return try OTLPConfiguration(
+                environment: environment, signals: hasMetrics ? [.traces, .metrics, .logs] : [.traces, .logs])
         } catch {
             throw Complaint.exit(error.description, code: ExitCode.configuration)
         }

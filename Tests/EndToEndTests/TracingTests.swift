@@ -83,7 +83,7 @@ import Testing
         defer { collector.stop() }
         let server = try await drillServer(
             self.environment(collector).merging([
-                "OTEL_SERVICE_NAME": "clinic", "OTEL_EXPORTER_OLTP_HEADERS": "key=secret",
+                "LOG_LEVEL": "info", "OTEL_SERVICE_NAME": "clinic", "OTEL_EXPORTER_OLTP_HEADERS": "key=secret",
                 "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=pod-7,deployment.environment.name=blue",
             ]) { $1 })
         let record = try await server.record("Settings of telemetry not used")
@@ -92,6 +92,21 @@ import Testing
         #expect(record.field("service.node.name") == "pod-7")
         #expect(record.field("service.environment") == "blue")
         #expect(record.field("event.dataset") == "clinic.log")
+        _ = try await server.get("/_drill/hello")
+        #expect(try await server.record("Request answered").field("event.dataset") == "clinic.access")
+    }
+
+    @Test func `metrics that are off are set in vain, and a log has its name although nothing leaves`() async throws {
+        let off = try await drillServer([
+            "METRICS": "off", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://127.0.0.1:1/v1/metrics",
+            "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=",
+        ])
+        let record = try await off.record("Settings of telemetry not used")
+        #expect(record.field("otlp.variables") == "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+        #expect(record.field("service.node.name")?.count == 32)
+        let disabled = try await drillServer(["OTEL_SDK_DISABLED": "true", "OTEL_SERVICE_NAME": "clinic"])
+        #expect(
+            try await disabled.record("serving on port \(try await disabled.port)").field("service.name") == "clinic")
     }
 
     @Test func `without metrics there are traces nevertheless`() async throws {

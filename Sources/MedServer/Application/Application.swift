@@ -51,6 +51,7 @@ public final class Application: Sendable {
     ///   - telemetry: what is measured, shown at `/metrics` if the settings say so; without it, there is no such page.
     ///   - levels: of the log, which the management port may change for a while.
     ///   - accessLogger: gets a line for every request that is not a probe.
+    ///   - accessDataset: the field `event.dataset` of these lines.
     ///   - logger: for everything else.
     public init(
         settings: Settings,
@@ -69,6 +70,7 @@ public final class Application: Sendable {
         telemetry: ServerTelemetry? = nil,
         levels: LogLevels? = nil,
         accessLogger: Logger? = nil,
+        accessDataset: String = "medbuilder.access",
         logger: Logger
     ) {
         let base = database
@@ -128,7 +130,7 @@ public final class Application: Sendable {
                 limits: ConnectionLimits(settings.http),
                 access: settings.access,
                 telemetry: RequestTelemetry(
-                    access: accessLogger.map { PreparedLogger($0, "Request answered", dataset: "medbuilder.access") },
+                    access: accessLogger.map { PreparedLogger($0, "Request answered", dataset: accessDataset) },
                     metrics: telemetry?.http,
                     pages: settings.hasMetrics ? telemetry.map { MetricsPages($0.registry) } : nil,
                     tracer: telemetry?.tracer),

@@ -122,6 +122,7 @@ struct Serve: AsyncParsableCommand {
             telemetry: telemetry,
             levels: levels,
             accessLogger: Logger(label: "medbuilder.access"),
+            accessDataset: "\(service.name).access",
             logger: logger
         )
         do throws(PortError) {
