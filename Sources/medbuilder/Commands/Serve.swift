@@ -55,6 +55,7 @@ struct Serve: AsyncParsableCommand {
             )
         }
         let logger = Logger(label: "medbuilder")
+        levels.report(to: logger)
         if !otlp.unusedVariables.isEmpty {
             logger.warning(
                 "Settings of telemetry not used",
