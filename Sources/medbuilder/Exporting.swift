@@ -51,7 +51,7 @@ final class Exporting: Sendable {
         let resource = configuration.resource(described)
         let source = Source()
         let exporter = OTLPExporter(
-            configuration, resource: resource, scope: OTLPScope(name: "medbuilder", version: service.version),
+            configuration, resource: resource, scope: OTLPScope(name: "medbuilder", version: Version.current),
             spool: OTLPSpool(folder: spoolFolder)
         ) {
             let telemetry = source.telemetry.withLock { $0 }
@@ -80,9 +80,11 @@ final class Exporting: Sendable {
         self.watch.withLock { $0 = watch }
     }
 
-    /// Sends what is left.
+    /// Sends what is left, and tells the log what is lost with the end.
     func finish() async {
-        self.watch.withLock { $0?.cancel() }
         await self.exporter.shutdown(within: Self.patience)
+        let watch = self.watch.withLock { $0 }
+        watch?.cancel()
+        await watch?.value
     }
 }

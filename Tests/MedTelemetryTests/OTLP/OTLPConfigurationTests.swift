@@ -174,6 +174,14 @@ import Testing
     @Test func `of an endpoint the host and the port can be shown, and no more`() {
         #expect(OTLPEndpoint(url: "https://collector:4318/v1/traces?key=secret").address == "collector:4318")
         #expect(OTLPEndpoint(url: "http://[::1]?key=secret").address == "[::1]")
+        for (url, host, port) in [
+            ("https://collector:4318/v1/traces", "collector", 4318), ("HTTPS://collector/x:9", "collector", 443),
+            ("http://10.0.0.1", "10.0.0.1", 80), ("http://[fd00::1]:4318", "fd00::1", 4318),
+            ("https://[::1]?key=secret", "::1", 443),
+        ] {
+            #expect(OTLPEndpoint(url: url).host == host)
+            #expect(OTLPEndpoint(url: url).port == port)
+        }
     }
 
     @Test func `a variable in the place of a host is a mistake`() {
