@@ -158,7 +158,8 @@ struct Serve: AsyncParsableCommand {
         do throws(MetricError) {
             let telemetry = try ServerTelemetry(
                 MetricRegistry(), version: Version.current, environment: settings.environment.rawValue,
-                scheme: settings.tls == nil ? "http" : "https", databaseSystem: settings.database.system,
+                scheme: settings.tls == nil ? "http" : "https", hasPlainPort: settings.managementPort != nil,
+                databaseSystem: settings.database.system,
                 tracer: exporting?.tracer)
             telemetry.watchLog(writer)
             return telemetry
