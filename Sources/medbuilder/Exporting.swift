@@ -30,9 +30,8 @@ final class Exporting: Sendable {
     /// - Parameter hasMetrics: whether there are any.
     static func configuration(environment: [String: String], hasMetrics: Bool) throws -> OTLPConfiguration {
         do throws(OTLPConfigurationError) {
-            var configuration = try OTLPConfiguration(environment: environment)
-            if !hasMetrics { configuration.metrics = nil }
-            return configuration
+            return try OTLPConfiguration(
+                environment: environment, signals: hasMetrics ? [.traces, .metrics, .logs] : [.traces, .logs])
         } catch {
             throw Complaint.exit(error.description, code: ExitCode.configuration)
         }
@@ -52,7 +51,7 @@ final class Exporting: Sendable {
         let resource = configuration.resource(described)
         let source = Source()
         let exporter = OTLPExporter(
-            configuration, resource: resource, scope: OTLPScope(name: "medbuilder", version: service.version),
+            configuration, resource: resource, scope: OTLPScope(name: "medbuilder", version: Version.current),
             spool: OTLPSpool(folder: spoolFolder)
         ) {
             let telemetry = source.telemetry.withLock { $0 }
@@ -81,9 +80,11 @@ final class Exporting: Sendable {
         self.watch.withLock { $0 = watch }
     }
 
-    /// Sends what is left.
+    /// Sends what is left, and tells the log what is lost with the end.
     func finish() async {
-        self.watch.withLock { $0?.cancel() }
         await self.exporter.shutdown(within: Self.patience)
+        let watch = self.watch.withLock { $0 }
+        watch?.cancel()
+        await watch?.value
     }
 }

@@ -45,9 +45,7 @@ extension SettingsArguments {
         guard let options = try? SettingsOptions(parsing: self.arguments) else { return }
         do throws(SettingsError) {
             let settings = try Settings.load(environment: ProcessInfo.processInfo.environment, options: options)
-            guard settings.log.levels != levels.rules else { return }
             levels.set(settings.log.levels)
-            logger.notice("Log levels changed", metadata: ["log.levels": "\(settings.log.levels)"])
         } catch {
             logger.error(
                 "Settings not read again", metadata: ["error.message": "\(error.mistakes.joined(separator: " "))"])

@@ -149,14 +149,19 @@ import Testing
         let changed = try await RawClient.exchange(port: port, "PUT", "/log-level", body: "medbuilder.access=error\n")
         #expect(changed.status == 200, "\(changed)")
         #expect(changed.text.contains(#""override":"medbuilder.access=error","secondsLeft":"#))
-        try await server.record("Log levels changed")
+        let change = try await server.record("Log levels changed")
+        #expect(change.field("log.levels") == "info")
+        #expect(change.field("log.levels_override") == "medbuilder.access=error")
+        #expect(change.field("log.levels_seconds") == "900")
         let answered = server.messages.count { $0 == "Request answered" }
         _ = try await server.get("/_drill/hello")
         _ = try await server.get("/_drill/throw")
         try await server.record("Request failed")
         #expect(server.messages.count { $0 == "Request answered" } == answered)
         for (fields, status) in [
-            ("X-Forwarded-For: 127.0.0.1\r\n", 403),
+            ("X-Forwarded-For: 127.0.0.1\r\n", 403), ("Origin: http://127.0.0.1:\(port)\r\n", 403),
+            ("sec-fetch-site: same-origin\r\n", 403), ("CF-Connecting-IP: 127.0.0.1\r\n", 403),
+            ("Origin: null\r\nAuthorization: Bearer 0123456789abcdef\r\n", 200),
             ("X-Forwarded-For: 10.1.1.1\r\nAuthorization: Bearer 0123456789abcdef\r\n", 200),
             ("Via: 1.1 proxy\r\nAuthorization: Bearer wrong\r\n", 403),
         ] {
@@ -177,6 +182,13 @@ import Testing
             $0.message == "Log levels changed" && $0.field("log.levels") == "info"
                 && $0.field("log.levels_seconds") == nil
         }
+        // A second time there is nothing to take back, and nothing to tell.
+        #expect(try await RawClient.exchange(port: port, "DELETE", "/log-level").status == 200)
+        _ = try await server.get("/_drill/throw")
+        try await eventually("what follows is logged") {
+            server.messages.last { $0 == "Request failed" || $0 == "Log levels changed" } == "Request failed"
+        }
+        #expect(server.messages.count { $0 == "Log levels changed" } == told + 2)
         for body in ["loud", "x\"y=debug", "x\u{1B}=debug", "debug,\n,info"] {
             #expect(try await RawClient.exchange(port: port, "PUT", "/log-level", body: body).status == 400)
         }

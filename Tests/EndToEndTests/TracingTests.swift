@@ -83,8 +83,9 @@ import Testing
         defer { collector.stop() }
         let server = try await drillServer(
             self.environment(collector).merging([
-                "OTEL_SERVICE_NAME": "clinic", "OTEL_EXPORTER_OLTP_HEADERS": "key=secret",
-                "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=pod-7,deployment.environment.name=blue",
+                "LOG_LEVEL": "info", "OTEL_SERVICE_NAME": "clinic", "OTEL_EXPORTER_OLTP_HEADERS": "key=secret",
+                "OTEL_RESOURCE_ATTRIBUTES":
+                    "service.instance.id=pod-7,deployment.environment.name=blue,service.version=9.9.9",
             ]) { $1 })
         let record = try await server.record("Settings of telemetry not used")
         #expect(record.field("otlp.variables") == "OTEL_EXPORTER_OLTP_HEADERS")
@@ -92,6 +93,26 @@ import Testing
         #expect(record.field("service.node.name") == "pod-7")
         #expect(record.field("service.environment") == "blue")
         #expect(record.field("event.dataset") == "clinic.log")
+        #expect(record.field("service.version") == "9.9.9")
+        // What made the records is this program, whatever the service calls itself.
+        try await eventually("records have come") { collector.text("/v1/logs").contains(#""scope":{"#) }
+        #expect(!collector.text("/v1/logs").contains(#""scope":{"name":"medbuilder","version":"9.9.9""#))
+        #expect(collector.text("/v1/logs").contains(#""scope":{"name":"medbuilder","version":""#))
+        _ = try await server.get("/_drill/hello")
+        #expect(try await server.record("Request answered").field("event.dataset") == "clinic.access")
+    }
+
+    @Test func `metrics that are off are set in vain, and a log has its name although nothing leaves`() async throws {
+        let off = try await drillServer([
+            "METRICS": "off", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://127.0.0.1:1/v1/metrics",
+            "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=",
+        ])
+        let record = try await off.record("Settings of telemetry not used")
+        #expect(record.field("otlp.variables") == "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+        #expect(record.field("service.node.name")?.count == 32)
+        let disabled = try await drillServer(["OTEL_SDK_DISABLED": "true", "OTEL_SERVICE_NAME": "clinic"])
+        #expect(
+            try await disabled.record("serving on port \(try await disabled.port)").field("service.name") == "clinic")
     }
 
     @Test func `without metrics there are traces nevertheless`() async throws {
@@ -190,7 +211,9 @@ import Testing
         let server = try await drillServer(self.environment(collector))
         #expect(try await server.get("/_drill/hello").status == 200)
         let record = try await server.record("Telemetry is not taken")
-        #expect(record.field("error.message") == "The connection to the collector ended before its answer did.")
+        #expect(record.field("error.message") == "What the collector answered is not HTTP.")
+        #expect(record.field("server.address") == "127.0.0.1")
+        #expect(record.field("server.port") == "\(collector.port)")
         #expect(try await server.get("/ready").status == 200)
         server.send(SIGTERM)
         #expect(try await server.waitForExit() == .code(0))

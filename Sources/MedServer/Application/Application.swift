@@ -49,8 +49,9 @@ public final class Application: Sendable {
     ///   - unrecorded: the shutdown of the last process here, if the database may not have it.
     ///   - recorded: called when the database has the record of this process's shutdown.
     ///   - telemetry: what is measured, shown at `/metrics` if the settings say so; without it, there is no such page.
-    ///   - levels: of the log, which the management port may change for a while.
+    ///   - levels: of the log, which the management port may change for a while; whatever changes them, `logger` is told.
     ///   - accessLogger: gets a line for every request that is not a probe.
+    ///   - accessDataset: the field `event.dataset` of these lines.
     ///   - logger: for everything else.
     public init(
         settings: Settings,
@@ -69,6 +70,7 @@ public final class Application: Sendable {
         telemetry: ServerTelemetry? = nil,
         levels: LogLevels? = nil,
         accessLogger: Logger? = nil,
+        accessDataset: String = "medbuilder.access",
         logger: Logger
     ) {
         let base = database
@@ -115,7 +117,8 @@ public final class Application: Sendable {
         let responder = ApplicationResponder(router: router.buildResponder(), lifecycle: lifecycle, logger: logger)
         let management = Router(context: ServerRequestContext.self)
         if let levels {
-            LogLevelRoute(levels: levels, token: settings.access.managementToken, logger: logger).add(to: management)
+            levels.report(to: logger)
+            LogLevelRoute(levels: levels, token: settings.access.managementToken).add(to: management)
         }
         let manager = ApplicationResponder(router: management.buildResponder(), lifecycle: lifecycle, logger: logger)
         let server = HTTPServer(
@@ -128,7 +131,7 @@ public final class Application: Sendable {
                 limits: ConnectionLimits(settings.http),
                 access: settings.access,
                 telemetry: RequestTelemetry(
-                    access: accessLogger.map { PreparedLogger($0, "Request answered", dataset: "medbuilder.access") },
+                    access: accessLogger.map { PreparedLogger($0, "Request answered", dataset: accessDataset) },
                     metrics: telemetry?.http,
                     pages: settings.hasMetrics ? telemetry.map { MetricsPages($0.registry) } : nil,
                     tracer: telemetry?.tracer),

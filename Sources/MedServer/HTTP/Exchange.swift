@@ -83,6 +83,8 @@ final class Exchange: Work, @unchecked Sendable {
     var body: RequestBodyFeed?
     var task: Task<Void, Never>?
     private let carrier: any ExchangeCarrier
+    /// Whether its connection speaks TLS.
+    let isSecure: Bool
 
     init(
         kind: Kind,
@@ -103,6 +105,7 @@ final class Exchange: Work, @unchecked Sendable {
         self.expectsContinue = expectsContinue
         self.body = body
         self.carrier = carrier
+        self.isSecure = carrier.connection.isSecure
         self.requestID =
             kind.isProbe ? nil : carrier.shared.telemetry.requestIDs.id(for: headers)
     }
@@ -144,6 +147,7 @@ final class Exchange: Work, @unchecked Sendable {
                 responseBytes: self.sentSize,
                 requestID: self.requestID,
                 isProbe: self.kind.isProbe,
+                isSecure: self.isSecure,
                 trace: self.span?.context.traceContext
             )
         )
@@ -156,7 +160,7 @@ final class Exchange: Work, @unchecked Sendable {
         var attributes = span.attributes
         attributes["http.request.method"] = self.method.label
         attributes["network.protocol.version"] = self.version.major == 2 ? "2" : "1.\(self.version.minor)"
-        attributes["url.scheme"] = self.carrier.connection.isSecure ? "https" : "http"
+        attributes["url.scheme"] = self.isSecure ? "https" : "http"
         attributes["http.route"] = self.pattern
         attributes["http.response.status_code"] = status
         if status >= 500 {

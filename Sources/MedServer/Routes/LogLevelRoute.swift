@@ -3,20 +3,19 @@
 
 import HTTPTypes
 import Hummingbird
-import Logging
 import MedTelemetry
 import NIOCore
 
 /// `PUT /log-level` on the management port: more of the log for a quarter of an hour, or until `DELETE`, without a restart.
 ///
-/// The body is what `LOG_LEVEL` takes. Only this machine may, or whoever has the token.
+/// The body is what `LOG_LEVEL` takes. Only this machine may, or whoever has the token. What has changed is logged by
+/// `LogLevels`, in the request's context.
 struct LogLevelRoute: Sendable {
     /// How long what was asked for holds.
     static let duration = Duration.seconds(15 * 60)
 
     let levels: LogLevels
     let token: ManagementToken?
-    let logger: Logger
 
     func add(to router: Router<ServerRequestContext>) {
         router.get("log-level") { request, context in
@@ -27,7 +26,6 @@ struct LogLevelRoute: Sendable {
         router.delete("log-level") { request, context in
             try self.authorize(request, context)
             self.levels.endOverride()
-            self.tellRules()
             return self.answer()
         }
     }
@@ -37,21 +35,11 @@ struct LogLevelRoute: Sendable {
         let body = try await request.body.collect(upTo: LogLevelRules.maximumLength)
         let text = String(buffer: body).split(whereSeparator: \.isNewline).joined(separator: ",")
         do throws(LogLevelRulesError) {
-            let rules = try LogLevelRules(text)
-            // Before it holds: it may be what silences this very line.
-            self.logger.notice(
-                "Log levels changed",
-                metadata: ["log.levels": "\(rules)", "log.levels_seconds": "\(Self.duration.components.seconds)"])
-            self.levels.override(rules, until: .now + Self.duration) { self.tellRules() }
+            self.levels.override(try LogLevelRules(text), until: .now + Self.duration)
             return self.answer()
         } catch {
             return DrillRoutes.json(.badRequest, #"{"error":"invalid_level"}"#)
         }
-    }
-
-    /// Says what holds from now on.
-    private func tellRules() {
-        self.logger.notice("Log levels changed", metadata: ["log.levels": "\(self.levels.rules)"])
     }
 
     private func answer() -> Response {
@@ -63,16 +51,34 @@ struct LogLevelRoute: Sendable {
         return DrillRoutes.json(.ok, json + "}")
     }
 
-    /// A proxy on this machine speaks for others, so what it has passed on does not come from here.
     private func authorize(_ request: Request, _ context: ServerRequestContext) throws {
         if let token {
             let words = (request.headers[.authorization] ?? "").split(separator: " ", maxSplits: 1)
             if words.count == 2, words[0].lowercased() == "bearer", token.matches(words[1]) { return }
         }
-        let isForwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].contains { name in
-            HTTPField.Name(name).map { request.headers[$0] != nil } ?? false
-        }
         let isHere = context.channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }?.isLoopback ?? false
-        guard isHere, !isForwarded else { throw HTTPError(.forbidden) }
+        guard isHere, !Self.isForAnother(request.headers) else { throw HTTPError(.forbidden) }
     }
+
+    /// Whether a request from this machine may be somebody else's: a proxy passes on what others ask for, and a browser
+    /// what any page has it ask for.
+    static func isForAnother(_ headers: HTTPFields) -> Bool {
+        headers.contains { field in
+            let name = field.name.canonicalName
+            return Self.marks.contains(name) || Self.markBeginnings.contains(where: name.hasPrefix)
+        }
+    }
+
+    /// Header fields that only proxies add, whatever they say, or only browsers.
+    private static let marks: Set<String> = [
+        "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "client-ip", "true-client-ip",
+        "cf-connecting-ip", "cf-connecting-ipv6", "cf-ray", "cdn-loop", "fastly-client-ip", "fly-client-ip",
+        "x-azure-clientip", "x-original-forwarded-for", "x-original-host", "x-envoy-external-address",
+        "proxy-client-ip", "wl-proxy-client-ip",
+        "origin", "referer",
+    ]
+
+    /// The same, of whole families: `X-Forwarded-For`, `-Host`, `-Proto` and others; `Sec-Fetch-Site` and others, which
+    /// no script can set.
+    private static let markBeginnings = ["x-forwarded-", "sec-"]
 }

@@ -12,20 +12,28 @@ final class HTTPMetrics: Sendable {
         var method: String
         var route: String
         var status: Int
+        var isSecure: Bool
     }
 
     private struct Series {
         let count: Counter
         let duration: Histogram
+        /// The same for a collector.
+        let sent: Histogram?
     }
 
     private let requests: MetricFamily<Counter>
     private let durations: MetricFamily<Histogram>
+    private let sent: MetricFamily<Histogram>?
     /// Those that were asked for already: finding one by a number and two short texts is faster than by its labels.
     private let now: @Sendable () -> Int64
     private let series = Mutex<[Key: Series]>([:])
 
-    init(_ registry: MetricRegistry) throws(MetricError) {
+    /// - Parameters:
+    ///   - registry: for the page.
+    ///   - sent: for a collector, with `scheme` as a label, where not all requests have the same. It is no label of the page: SPEC §4 has
+    ///     said which ones there are.
+    init(_ registry: MetricRegistry, sent: MetricRegistry? = nil) throws(MetricError) {
         self.now = registry.now
         let labels = ["method", "route", "status"]
         self.requests = try registry.counter(
@@ -33,10 +41,13 @@ final class HTTPMetrics: Sendable {
             help:
                 "Requests that have ended, by method, pattern of the route and status; 499 where the client left first.",
             labels: labels)
-        self.durations = try registry.histogram(
-            "http_request_duration_seconds",
-            help: "How long requests took, from their head to the end of their answer.", labels: labels,
-            buckets: .seconds.withNative)
+        let name = "http_request_duration_seconds"
+        let help = "How long requests took, from their head to the end of their answer."
+        self.durations = try registry.histogram(name, help: help, labels: labels, buckets: .seconds.withNative)
+        self.sent =
+            if let sent {
+                try sent.histogram(name, help: help, labels: labels + ["scheme"], buckets: .seconds.withNative)
+            } else { nil }
     }
 
     /// A trace that is recorded, to look a slow request up in.
@@ -48,17 +59,21 @@ final class HTTPMetrics: Sendable {
     }
 
     func ended(_ outcome: RequestOutcome) {
-        let key = Key(method: outcome.method.label, route: outcome.route, status: outcome.status)
+        let key = Key(
+            method: outcome.method.label, route: outcome.route, status: outcome.status, isSecure: outcome.isSecure)
         let series = self.series.withLock { known in
             if let series = known[key] { return series }
             let labels = (key.method, key.route, String(key.status))
             let new = Series(
                 count: self.requests.with(labels.0, labels.1, labels.2),
-                duration: self.durations.with(labels.0, labels.1, labels.2))
+                duration: self.durations.with(labels.0, labels.1, labels.2),
+                sent: self.sent?.with(labels.0, labels.1, labels.2, outcome.isSecure ? "https" : "http"))
             known[key] = new
             return new
         }
         series.count.increment()
-        series.duration.observe(nanoseconds: outcome.duration.nanoseconds, exemplar: self.exemplar(outcome))
+        let exemplar = self.exemplar(outcome)
+        series.duration.observe(nanoseconds: outcome.duration.nanoseconds, exemplar: exemplar)
+        series.sent?.observe(nanoseconds: outcome.duration.nanoseconds, exemplar: exemplar)
     }
 }

@@ -23,6 +23,8 @@ struct RequestOutcome: Sendable {
     /// The name of the request; none for probes.
     var requestID: String?
     var isProbe: Bool
+    /// Whether its connection speaks TLS.
+    var isSecure: Bool
     /// Where its span is, if it has one.
     var trace: TraceContext?
 }

@@ -22,11 +22,19 @@ public final class ServerTelemetry: Sendable {
     public var poolObserver: any PoolObserver { self.database }
 
     /// All metrics for a collector, by the names that OpenTelemetry has for them.
-    public func otlpMetrics() -> [OTLPMetric] { self.registry.otlpMetrics(self.translations) }
+    public func otlpMetrics() -> [OTLPMetric] {
+        let metrics = self.registry.otlpMetrics(self.translations)
+        guard let bySchemes else { return metrics }
+        let better = bySchemes.otlpMetrics(self.translations)
+        let names = Set(better.map(\.name))
+        return metrics.filter { !names.contains($0.name) } + better
+    }
 
     /// OpenTelemetry, "Semantic conventions for HTTP metrics" and "for database client metrics".
-    static func translations(scheme: String, databaseSystem: String) -> [String: MetricTranslation] {
-        let scheme = [OTLPAttribute("url.scheme", .string(scheme))]
+    ///
+    /// - Parameter scheme: of all requests; nil if they have it as a label.
+    static func translations(scheme: String?, databaseSystem: String) -> [String: MetricTranslation] {
+        let scheme = scheme.map { [OTLPAttribute("url.scheme", .string($0))] } ?? []
         let system = [OTLPAttribute("db.system.name", .string(databaseSystem))]
         // There is one pool.
         let pool = [OTLPAttribute("db.client.connection.pool.name", "database")]
@@ -35,10 +43,11 @@ public final class ServerTelemetry: Sendable {
                 "http.server.request.duration", unit: "s",
                 labels: [
                     "method": "http.request.method", "route": "http.route", "status": "http.response.status_code",
+                    "scheme": "url.scheme",
                 ],
                 attributes: scheme),
             "http_requests_in_flight": MetricTranslation(
-                "http.server.active_requests", unit: "{request}", attributes: scheme),
+                "http.server.active_requests", unit: "{request}", labels: ["scheme": "url.scheme"], attributes: scheme),
             "database_query_duration_seconds": MetricTranslation(
                 "db.client.operation.duration", unit: "s", labels: ["operation": "db.operation.name"],
                 attributes: system),
@@ -54,6 +63,9 @@ public final class ServerTelemetry: Sendable {
 
     let tracer: RecordingTracer?
     private let translations: [String: MetricTranslation]
+    /// What a collector gets instead of what the page has, where requests differ in their scheme.
+    private let bySchemes: MetricRegistry?
+    private let inFlightBySchemes: MetricFamily<Gauge>?
     let http: HTTPMetrics
     /// Shutdowns of this process, as far as they were recorded before its end.
     let shutdowns: MetricFamily<Counter>
@@ -82,27 +94,34 @@ public final class ServerTelemetry: Sendable {
     ///   - version: of the program.
     ///   - environment: where it runs.
     ///   - scheme: `https` if clients speak TLS with the server.
+    ///   - hasPlainPort: whether another port, that for management, speaks plain HTTP whatever the scheme.
     ///   - databaseSystem: which database it has, by the name that OpenTelemetry has for it: `postgresql`, `sqlite`.
     ///   - tracer: who traces requests and statements; nobody if nil.
     /// - Throws: `MetricError` if the registry has something else under one of the names.
     public init(
         _ registry: MetricRegistry, version: String, environment: String, scheme: String = "http",
+        hasPlainPort: Bool = false,
         databaseSystem: String,
         tracer: RecordingTracer? = nil
     ) throws(MetricError) {
         self.registry = registry
-        self.translations = Self.translations(scheme: scheme, databaseSystem: databaseSystem)
+        let bySchemes = scheme != "http" && hasPlainPort ? MetricRegistry(now: registry.now) : nil
+        self.bySchemes = bySchemes
+        self.translations = Self.translations(scheme: bySchemes == nil ? scheme : nil, databaseSystem: databaseSystem)
         self.tracer = tracer
-        self.http = try HTTPMetrics(registry)
+        self.http = try HTTPMetrics(registry, sent: bySchemes)
         self.database = try DatabaseMetrics(registry, system: databaseSystem, tracer: tracer)
         self.process = try ProcessMetrics(registry)
         self.memory = try registry.gauge(
             "memory_usage_bytes",
             help: "Memory in use, as in /health: of the container where there is a limit, else of the process."
         ).with()
-        self.inFlight = try registry.gauge(
-            "http_requests_in_flight", help: "Requests that were taken and are not answered; probes are not counted."
-        ).with()
+        let inFlightHelp = "Requests that were taken and are not answered; probes are not counted."
+        self.inFlight = try registry.gauge("http_requests_in_flight", help: inFlightHelp).with()
+        self.inFlightBySchemes =
+            if let bySchemes {
+                try bySchemes.gauge("http_requests_in_flight", help: inFlightHelp, labels: ["scheme"])
+            } else { nil }
         // Registered from the beginning, so that an alert on it can be written; there are no WebSockets yet.
         _ = try registry.gauge("active_connections", help: "WebSocket connections that are open.").with()
         self.pool = try registry.gauge(
@@ -207,6 +226,12 @@ public final class ServerTelemetry: Sendable {
             }
             for phase in Phase.allCases { self.phase.with("\(phase)").set(phase == lifecycle.phase ? 1 : 0) }
             self.inFlight.set(Double(lifecycle.work.count { $0 is Exchange }))
+            if let inFlightBySchemes = self.inFlightBySchemes {
+                for (scheme, isSecure) in [("http", false), ("https", true)] {
+                    let count = lifecycle.work.count { ($0 as? Exchange)?.isSecure == isSecure }
+                    inFlightBySchemes.with(scheme).set(Double(count))
+                }
+            }
             if let usage = try? reader.read() { self.memory.set(Double(usage.usedBytes)) }
             if let version = book.schemaVersion { self.schemaVersion.with().set(Double(version)) }
             for count in book.counts { self.receipts.with(count.trigger, count.outcome).set(Double(count.count)) }

@@ -64,8 +64,9 @@ final class LogDrain {
         }
         self.delivered(errorCount: self.chunk.errors.count - self.chunk.errorCount(amongLast: lost))
         if lost > 0 {
-            // A reader that left takes nothing any more: the next start writes what can still be kept.
-            if self.output.health == .broken { self.secure(writtenBytes: self.chunk.size(ofLinesBeforeLast: lost)) }
+            // A reader that left takes nothing any more: the next start writes what can still be kept. A disk that is full may have room
+            // again: then this process does.
+            self.secure(writtenBytes: self.chunk.size(ofLinesBeforeLast: lost))
             self.dueFromFile += self.inFile.count
         }
         let kept = self.inFile.count

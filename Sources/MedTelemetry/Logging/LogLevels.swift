@@ -16,6 +16,7 @@ import Synchronization
 ///     StructuredLogHandler(label: label, writer: writer, format: .json, service: service, levels: levels)
 /// }
 /// …
+/// levels.report(to: Logger(label: "clinic"))
 /// levels.override(try LogLevelRules("clinic=trace"), until: .now + .seconds(900))
 /// ```
 public final class LogLevels: Sendable {
@@ -27,14 +28,16 @@ public final class LogLevels: Sendable {
         let rules: LogLevelRules
         let deadline: ContinuousClock.Instant
         let id: Int
+        /// Ends it at its deadline.
+        let end: Task<Void, Never>
     }
 
     private struct State {
         var rules: LogLevelRules
         var override: Override?
         var overrideCount = 0
-        /// The last override whose time was up.
-        var expiredID = 0
+        /// An override whose time was found to be up by somebody who asked for a level, until that is reported.
+        var unreportedID: Int?
         var cells: [String: WeakCell] = [:]
         /// How many cells there may be before those are removed that no logger has any more.
         var cellLimit = 64
@@ -49,6 +52,9 @@ public final class LogLevels: Sendable {
     }
 
     private let state: Mutex<State>
+    /// Who hears of changes. Taken before the state: changes are reported in the order in which they were made, so that
+    /// the last record says what holds.
+    private let reporter = Mutex<Logger?>(nil)
     private let now: @Sendable () -> ContinuousClock.Instant
     private let sleep: @Sendable (ContinuousClock.Instant) async throws -> Void
 
@@ -70,6 +76,8 @@ public final class LogLevels: Sendable {
         self.sleep = sleep
     }
 
+    deinit { self.state.withLock { $0.override?.end.cancel() } }
+
     /// What holds when no override does.
     public var rules: LogLevelRules { self.state.withLock { $0.rules } }
 
@@ -89,41 +97,60 @@ public final class LogLevels: Sendable {
         }
     }
 
+    /// Has every change from now on logged, as "Log levels changed" with all that holds then: `log.levels`, and while an
+    /// override is above them, `log.levels_override` and `log.levels_seconds`. These records have no level that could
+    /// silence them: whoever reads the log has to know why it falls silent.
+    ///
+    /// - Parameter logger: whom to tell. It must not change levels when it is told something.
+    public func report(to logger: Logger) {
+        var logger = logger
+        logger.logLevel = .notice
+        self.reporter.withLock { $0 = logger }
+    }
+
     /// Changes the rules, for loggers that exist and for those to come. An override stays above them.
     public func set(_ rules: LogLevelRules) {
-        self.state.withLock { state in
+        self.change { state in
+            guard state.rules != rules else { return false }
             state.rules = rules
             self.expire(&state)
             state.apply()
+            return true
         }
     }
 
     /// Puts rules above the others until a moment; where they have no level, the others keep theirs. The last override
     /// replaces the one before.
-    ///
-    /// - Parameter ended: Called when its time is up, unless it was replaced or taken back before.
-    public func override(
-        _ rules: LogLevelRules, until deadline: ContinuousClock.Instant, ended: @escaping @Sendable () -> Void = {}
-    ) {
-        let id = self.state.withLock { state in
+    public func override(_ rules: LogLevelRules, until deadline: ContinuousClock.Instant) {
+        self.change { state in
+            state.override?.end.cancel()
             state.overrideCount += 1
-            state.override = Override(rules: rules, deadline: deadline, id: state.overrideCount)
+            let id = state.overrideCount
+            // Detached: for as long as it waits it must not keep the request that has asked for it. Weak: levels that
+            // nobody has any more need no falling back.
+            let end = Task.detached { [weak self, sleep] in
+                try? await sleep(deadline)
+                self?.end(id)
+            }
+            state.override = Override(rules: rules, deadline: deadline, id: id, end: end)
             self.expire(&state)
             state.apply()
-            return state.overrideCount
-        }
-        // Weak: levels that nobody has any more need no falling back.
-        Task { [weak self, sleep] in
-            try? await sleep(deadline)
-            if self?.end(id) == true { ended() }
+            return true
         }
     }
 
     /// Takes an override back before its time.
-    public func endOverride() {
-        self.state.withLock { state in
+    ///
+    /// - Returns: whether there was one.
+    @discardableResult
+    public func endOverride() -> Bool {
+        self.change { state in
+            self.expire(&state)
+            guard let override = state.override else { return false }
+            override.end.cancel()
             state.override = nil
             state.apply()
+            return true
         }
     }
 
@@ -142,12 +169,10 @@ public final class LogLevels: Sendable {
     }
 
     /// Takes back the override that the time is up for, unless another has replaced it.
-    ///
-    /// - Returns: whether it held until then.
-    private func end(_ id: Int) -> Bool {
-        self.state.withLock { state in
+    private func end(_ id: Int) {
+        self.change { state in
             // Whoever asked in the meantime may have found its time up before.
-            guard state.override?.id == id else { return state.expiredID == id }
+            guard state.override?.id == id else { return state.unreportedID == id }
             state.override = nil
             state.apply()
             return true
@@ -156,8 +181,31 @@ public final class LogLevels: Sendable {
 
     private func expire(_ state: inout State) {
         guard let override = state.override, override.deadline <= self.now() else { return }
-        state.expiredID = override.id
+        state.unreportedID = override.id
         state.override = nil
         state.apply()
+    }
+
+    /// Makes a change, and reports it.
+    ///
+    /// - Parameter body: says whether it has changed anything, which is returned.
+    @discardableResult
+    private func change(_ body: (inout State) -> Bool) -> Bool {
+        self.reporter.withLock { reporter in
+            let metadata: Logger.Metadata? = self.state.withLock { state in
+                guard body(&state) else { return nil }
+                state.unreportedID = nil
+                var metadata: Logger.Metadata = ["log.levels": "\(state.rules)"]
+                if let override = state.override {
+                    let seconds = Int(((override.deadline - self.now()) / .seconds(1)).rounded())
+                    metadata["log.levels_override"] = "\(override.rules)"
+                    metadata["log.levels_seconds"] = "\(seconds)"
+                }
+                return metadata
+            }
+            guard let metadata else { return false }
+            reporter?.notice("Log levels changed", metadata: metadata)
+            return true
+        }
     }
 }

@@ -85,20 +85,22 @@ final class LogPump: Sendable {
         case end
     }
 
-    /// How long lines may gather, in milliseconds. It is how late a line below `error` can be, and what `kill -9` can cost of them.
-    private static let rest: Int32 = 10
-
     private let fileDescriptor: Int32
     private let spillPath: String?
     private let spillLimit: Int
+    /// How long lines may gather, in milliseconds. It is how late a line below `error` can be, and what `kill -9` can cost of them.
+    private let restMilliseconds: Int32
     private let state: LogLock<State>
     /// A pipe to the thread, which can wait for it and for the output at once.
     private let bell: (readEnd: Int32, writeEnd: Int32)
 
-    init(fileDescriptor: Int32, capacity: Int, reserve: Int, spillPath: String?, spillLimit: Int) {
+    init(
+        fileDescriptor: Int32, capacity: Int, reserve: Int, spillPath: String?, spillLimit: Int, restMilliseconds: Int32
+    ) {
         self.fileDescriptor = fileDescriptor
         self.spillPath = spillPath
         self.spillLimit = spillLimit
+        self.restMilliseconds = restMilliseconds
         var ends: [Int32] = [-1, -1]
         precondition(pipe(&ends) == 0, "The log cannot be started: error \(errno) of pipe.")
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
@@ -280,7 +282,7 @@ final class LogPump: Sendable {
         }
         guard isNeeded else { return }
         var request = pollfd(fd: self.bell.readEnd, events: Int16(POLLIN), revents: 0)
-        poll(&request, 1, Self.rest)
+        poll(&request, 1, self.restMilliseconds)
         if request.revents != 0 { self.waitForBell() }
         self.state.withLock { $0.isResting = false }
     }

@@ -15,7 +15,8 @@ public import Logging
 /// ``flush(timeout:)`` waits for a reader who does not read, all errors that wait are moved to the file. What is in it when
 /// the process ends is written by the next start, before anything else, and a warning says how many lines that were (`Log
 /// lines of the last run written`). When the reader is gone for good (`EPIPE`, `EBADF`), everything is dropped, and
-/// counted, but for the errors, which go to the file. A file that cannot be made, or a disk that is full, costs one
+/// counted, but for the errors, which go to the file. So do the errors that cannot be written for another reason, such as
+/// a disk that is full; they follow with the next line that can be written. A file that cannot be made, or a disk that is full, costs one
 /// warning (`Log spill file unusable`) and whatever the reserve has no room for.
 ///
 /// ```swift
@@ -41,19 +42,34 @@ public final class LogWriter: Sendable {
     ///     that exists, readable for the owner alone, and belongs to one process at a time. It should be on a local disk:
     ///     one that never answers stops the writer's thread, though nobody who logs.
     ///   - spillLimit: The most bytes of that file.
-    public init(
+    public convenience init(
         fileDescriptor: Int32 = 1,
         capacity: Int = 4_194_304,
         reserve: Int = 1_048_576,
         spillPath: String? = nil,
         spillLimit: Int = 16_777_216
     ) {
+        self.init(
+            fileDescriptor: fileDescriptor, capacity: capacity, reserve: reserve, spillPath: spillPath,
+            spillLimit: spillLimit, restMilliseconds: 10)
+    }
+
+    /// - Parameter restMilliseconds: how long lines below `error` may gather.
+    init(
+        fileDescriptor: Int32,
+        capacity: Int = 4_194_304,
+        reserve: Int = 1_048_576,
+        spillPath: String? = nil,
+        spillLimit: Int = 16_777_216,
+        restMilliseconds: Int32
+    ) {
         self.pump = LogPump(
             fileDescriptor: fileDescriptor,
             capacity: capacity,
             reserve: reserve,
             spillPath: spillPath,
-            spillLimit: spillLimit
+            spillLimit: spillLimit,
+            restMilliseconds: restMilliseconds
         )
         self.pump.start()
     }

@@ -19,13 +19,14 @@ public struct OTLPConfiguration: Sendable, Equatable {
     /// Where log records go, as ``traces``.
     public var logs: OTLPEndpoint?
 
-    /// The name of the service.
+    /// The name of the service; of the log as well, so it is read although nothing leaves.
     ///
     /// - Key: `OTEL_SERVICE_NAME`, or `service.name` of `OTEL_RESOURCE_ATTRIBUTES`.
     public var serviceName: String?
     /// What all signals say about this process.
     ///
-    /// - Key: `OTEL_RESOURCE_ATTRIBUTES`, as in `service.namespace=clinic,deployment.environment.name=production`.
+    /// - Key: `OTEL_RESOURCE_ATTRIBUTES`, as in `service.namespace=clinic,deployment.environment.name=production`. One with
+    ///   an empty value counts as not given.
     public var resourceAttributes: [OTLPAttribute] = []
 
     /// Which traces are recorded.
@@ -71,7 +72,17 @@ public struct OTLPConfiguration: Sendable, Equatable {
     /// - Default: `cumulative`.
     public var temporality = OTLPTemporalityPreference.cumulative
 
-    /// Variables named `OTEL_…` that are set and are none of these, or that another one of them makes pointless.
+    /// Variables named `OTEL_…` that are set, to something that is not empty, and have no effect, in the order of their names.
+    ///
+    /// - Those that are none of the variables above.
+    /// - Those of signals of which none leaves, because it has no endpoint, must not leave (`OTEL_…_EXPORTER=none`) or is
+    ///   not among the signals that there are. That is all there is to say of a signal but `OTEL_…_EXPORTER=none` itself;
+    ///   for all signals together, it is what they have in common, and the propagators. Headers without an endpoint are
+    ///   such.
+    /// - Those in common that each signal that leaves has one of its own for.
+    /// - `OTEL_TRACES_SAMPLER_ARG` where the sampler knows no ratio.
+    ///
+    /// None with `OTEL_SDK_DISABLED=true`.
     public private(set) var unusedVariables: [String] = []
 
     /// Settings with which nothing is exported.
@@ -79,38 +90,59 @@ public struct OTLPConfiguration: Sendable, Equatable {
 
     /// Reads all variables; anything absent keeps its default.
     ///
-    /// With `OTEL_SDK_DISABLED=true` only the propagators are looked at.
+    /// With `OTEL_SDK_DISABLED=true` only the propagators and what names this process are looked at.
     ///
+    /// - Parameters:
+    ///   - environment: the variables.
+    ///   - signals: those that there are; another one does not leave, whatever the variables say.
     /// - Throws: all mistakes together.
-    public init(environment: [String: String]) throws(OTLPConfigurationError) {
+    public init(
+        environment: [String: String], signals: Set<OTLPSignal> = Set(OTLPSignal.allCases)
+    ) throws(OTLPConfigurationError) {
         var reader = OTLPEnvironment(environment)
-        self.propagation = reader.propagation()
-        let isDisabled = reader.flag("OTEL_SDK_DISABLED")
-        if !isDisabled {
+        self.propagation = reader.reading(Set(OTLPSignal.allCases)) { $0.propagation() }
+        self.readNames(&reader)
+        if !reader.flag("OTEL_SDK_DISABLED") {
             self.traces = reader.endpoint(.traces)
             self.metrics = reader.endpoint(.metrics)
             self.logs = reader.endpoint(.logs)
-            let attributes = reader.attributes("OTEL_RESOURCE_ATTRIBUTES")
-            self.serviceName = reader.text("OTEL_SERVICE_NAME")
-            for (key, value) in attributes {
-                if key == "service.name" {
-                    self.serviceName = self.serviceName ?? value
-                } else {
-                    self.resourceAttributes.append(OTLPAttribute(key, .string(value)))
-                }
-            }
-            self.sampler = reader.sampler()
-            self.keepErrors = reader.choice("OTEL_KEEP_ERRORS", default: .own, among: [.own, .always, .never])
-            self.spanBatching = reader.batching("OTEL_BSP", delay: 5000)
-            self.logBatching = reader.batching("OTEL_BLRP", delay: 1000)
-            self.metricInterval = reader.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", default: 60_000)
-            self.metricTimeout = reader.milliseconds("OTEL_METRIC_EXPORT_TIMEOUT", default: 30_000)
-            self.temporality = reader.choice(
-                "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", default: .cumulative,
-                among: [.cumulative, .delta, .lowMemory])
+            if !signals.contains(.traces) { self.traces = nil }
+            if !signals.contains(.metrics) { self.metrics = nil }
+            if !signals.contains(.logs) { self.logs = nil }
+            reader.reading([.traces]) { self.readTraces(&$0) }
+            reader.reading([.metrics]) { self.readMetrics(&$0) }
+            self.logBatching = reader.reading([.logs]) { $0.batching("OTEL_BLRP", delay: 1000) }
+            self.unusedVariables = reader.unused(
+                leaving: Set(OTLPSignal.allCases.filter { self.endpoint(of: $0) != nil }))
         }
-        if !isDisabled { self.unusedVariables = reader.unknown }
         guard reader.mistakes.isEmpty else { throw OTLPConfigurationError(mistakes: reader.mistakes) }
+    }
+
+    /// Whose process this is: for the log, too, so it holds although nothing leaves.
+    private mutating func readNames(_ reader: inout OTLPEnvironment) {
+        let attributes = reader.attributes("OTEL_RESOURCE_ATTRIBUTES").filter { !$0.value.isEmpty }
+        self.serviceName = reader.text("OTEL_SERVICE_NAME")
+        for (key, value) in attributes {
+            if key == "service.name" {
+                self.serviceName = self.serviceName ?? value
+            } else {
+                self.resourceAttributes.append(OTLPAttribute(key, .string(value)))
+            }
+        }
+    }
+
+    private mutating func readTraces(_ reader: inout OTLPEnvironment) {
+        self.sampler = reader.sampler()
+        self.keepErrors = reader.choice("OTEL_KEEP_ERRORS", default: .own, among: [.own, .always, .never])
+        self.spanBatching = reader.batching("OTEL_BSP", delay: 5000)
+    }
+
+    private mutating func readMetrics(_ reader: inout OTLPEnvironment) {
+        self.metricInterval = reader.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", default: 60_000)
+        self.metricTimeout = reader.milliseconds("OTEL_METRIC_EXPORT_TIMEOUT", default: 30_000)
+        self.temporality = reader.choice(
+            "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", default: .cumulative,
+            among: [.cumulative, .delta, .lowMemory])
     }
 
     /// Whether anything is exported.

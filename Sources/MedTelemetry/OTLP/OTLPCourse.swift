@@ -19,15 +19,18 @@ struct OTLPCourse {
 
     /// What is to be told now that the counters are these.
     ///
-    /// - Parameter now: the time since any beginning.
-    mutating func next(_ counters: OTLPCounters, now: Duration) -> News? {
+    /// - Parameters:
+    ///   - now: the time since any beginning.
+    ///   - isLast: whether nobody will ask again: then a loss that was not told yet does not wait.
+    mutating func next(_ counters: OTLPCounters, now: Duration, isLast: Bool = false) -> News? {
         defer { self.last = counters }
         let isTaken = counters.exportedBatches > self.last.exportedBatches
+        let isUntold = isLast && counters.dropped > self.toldDropped
         let isBad =
-            counters.dropped > self.last.dropped || counters.failedBatches > self.last.failedBatches
+            isUntold || counters.dropped > self.last.dropped || counters.failedBatches > self.last.failedBatches
             || counters.retries > self.last.retries && !isTaken
         if isBad {
-            if let toldAt, now - toldAt < Self.pause { return nil }
+            if let toldAt, now - toldAt < Self.pause, !isUntold { return nil }
             self.toldAt = now
             defer { self.toldDropped = counters.dropped }
             let lost = counters.dropped - self.toldDropped

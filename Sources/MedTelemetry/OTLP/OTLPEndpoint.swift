@@ -23,6 +23,22 @@ public struct OTLPEndpoint: Sendable, Equatable {
         return String(rest.prefix { $0 != "/" && $0 != "?" })
     }
 
+    /// The host by itself: without the brackets of an IPv6 address.
+    public var host: String {
+        let host =
+            self.address.hasPrefix("[")
+            ? self.address.prefix { $0 != "]" }.dropFirst() : self.address.prefix { $0 != ":" }
+        return String(host)
+    }
+
+    /// The port, also if it is not in the URL.
+    public var port: Int {
+        // Behind the brackets of an IPv6 address, whose own colons count for nothing.
+        let rest = self.address.split(separator: "]", omittingEmptySubsequences: false).last ?? ""
+        let given = rest.split(separator: ":", omittingEmptySubsequences: false).dropFirst().last.flatMap { Int($0) }
+        return given ?? (self.url.lowercased().hasPrefix("https:") ? 443 : 80)
+    }
+
     /// A header; its value prints as nothing.
     public struct Header: Sendable, Equatable, CustomStringConvertible, CustomReflectable {
         public let name: String

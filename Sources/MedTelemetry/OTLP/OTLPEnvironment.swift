@@ -8,26 +8,50 @@ struct OTLPEnvironment {
 
     private let environment: [String: String]
     private(set) var mistakes: [String] = []
-    /// The variables that have been looked for.
-    private(set) var known: Set<String> = []
+    /// Of what the variables are that are read now; nil if they count whatever leaves.
+    private var subject: Set<OTLPSignal>?
+    /// The variables that have been read and count whatever leaves.
+    private var general: Set<String> = []
+    /// The other ones that have been read, and of what they are.
+    private var special: [String: Set<OTLPSignal>] = [:]
 
     init(_ environment: [String: String]) { self.environment = environment }
+
+    /// Reads variables that have no effect unless one of these signals leaves.
+    mutating func reading<Result>(_ signals: Set<OTLPSignal>, _ body: (inout Self) -> Result) -> Result {
+        let outer = self.subject
+        self.subject = signals
+        defer { self.subject = outer }
+        return body(&self)
+    }
 
     mutating func reject(_ sentence: String) {
         // A common variable is read once for each signal.
         if !self.mistakes.contains(sentence) { self.mistakes.append(sentence) }
     }
 
-    /// The variables of OpenTelemetry that are set and were never looked for.
-    var unknown: [String] {
-        self.environment.keys.filter { $0.hasPrefix("OTEL_") && !self.known.contains($0) }.sorted()
+    /// The variables of OpenTelemetry that are set and were not read, or only for signals that do not leave.
+    func unused(leaving: Set<OTLPSignal>) -> [String] {
+        self.environment.keys.filter { name in
+            name.hasPrefix("OTEL_") && self.value(name) != nil && !self.general.contains(name)
+                && self.special[name, default: []].isDisjoint(with: leaving)
+        }.sorted()
     }
 
-    mutating func text(_ name: String) -> String? {
-        self.known.insert(name)
+    /// An empty value counts as none.
+    private func value(_ name: String) -> String? {
         guard let value = self.environment[name] else { return nil }
         let trimmed = String(Self.trimmed(value))
         return trimmed.isEmpty ? nil : trimmed
+    }
+
+    mutating func text(_ name: String) -> String? {
+        if let subject {
+            self.special[name, default: []].formUnion(subject)
+        } else {
+            self.general.insert(name)
+        }
+        return self.value(name)
     }
 
     mutating func flag(_ name: String) -> Bool {
@@ -138,19 +162,22 @@ struct OTLPEnvironment {
     // MARK: Endpoints
 
     /// The variable of the signal, or else the common one.
-    mutating func signalVariable(_ signal: OTLPSignal, _ ending: String) -> String? {
-        let (own, common) = ("OTEL_EXPORTER_OTLP_\(signal.variable)_\(ending)", "OTEL_EXPORTER_OTLP_\(ending)")
-        // Both are looked for, since both are known.
-        let (hasOwn, hasCommon) = (self.text(own) != nil, self.text(common) != nil)
-        return hasOwn ? own : hasCommon ? common : nil
+    func signalVariable(_ signal: OTLPSignal, _ ending: String) -> String? {
+        let names = ["OTEL_EXPORTER_OTLP_\(signal.variable)_\(ending)", "OTEL_EXPORTER_OTLP_\(ending)"]
+        return names.first { self.value($0) != nil }
     }
 
-    mutating func endpoint(_ signal: OTLPSignal) -> OTLPEndpoint? {
+    mutating func endpoint(_ signal: OTLPSignal) -> OTLPEndpoint? { self.reading([signal]) { $0.readEndpoint(signal) } }
+
+    private mutating func readEndpoint(_ signal: OTLPSignal) -> OTLPEndpoint? {
         let exporter = "OTEL_\(signal.variable)_EXPORTER"
         var isWanted = true
         switch self.text(exporter)?.lowercased() {
         case nil, "otlp": break
-        case "none": isWanted = false
+        case "none":
+            isWanted = false
+            // It does what it says, though nothing leaves.
+            self.general.insert(exporter)
         case let value?: self.reject("\(exporter) is '\(Self.shown(value))'; it can be 'otlp' or 'none'.")
         }
         // The rest is read even if the signal goes nowhere: a mistake shall be seen before it matters.
@@ -210,18 +237,15 @@ struct OTLPEnvironment {
     }
 
     private mutating func url(_ signal: OTLPSignal) -> String? {
-        let own = "OTEL_EXPORTER_OTLP_\(signal.variable)_ENDPOINT"
-        let common = "OTEL_EXPORTER_OTLP_ENDPOINT"
-        let commonValue = self.text(common)
-        if let value = self.text(own) {
+        guard let name = self.signalVariable(signal, "ENDPOINT"), let value = self.text(name) else { return nil }
+        guard name == "OTEL_EXPORTER_OTLP_ENDPOINT" else {
             if Self.isURL(value) { return value }
-            self.reject("\(own) must be a URL such as 'https://collector.example:4318/\(signal.path)'.")
+            self.reject("\(name) must be a URL such as 'https://collector.example:4318/\(signal.path)'.")
             return nil
         }
-        guard let value = commonValue else { return nil }
         guard Self.isURL(value), !value.contains("?") else {
             self.reject(
-                "\(common) must be a URL such as 'https://collector.example:4318', to which '/v1/traces' and the "
+                "\(name) must be a URL such as 'https://collector.example:4318', to which '/v1/traces' and the "
                     + "like are added.")
             return nil
         }

@@ -29,8 +29,8 @@ public final class OTLPExporter: Sendable {
     private let traces: OTLPWorker<FinishedSpan>?
     private let logs: OTLPWorker<OTLPLogRecord>?
     private let metrics: OTLPWorker<OTLPMetric>?
-    /// Where each signal goes, as it can be shown.
-    private let addresses: [(signal: OTLPSignal, address: String)]
+    /// Where each signal goes.
+    private let addresses: [(signal: OTLPSignal, endpoint: OTLPEndpoint)]
     private let sender: OTLPSender?
     private let spool: OTLPSpool?
     private let clock: TelemetryClock
@@ -58,7 +58,7 @@ public final class OTLPExporter: Sendable {
         metrics: (@Sendable () -> [OTLPMetric])?, clock: TelemetryClock, random: @escaping @Sendable () -> Double
     ) {
         self.addresses = OTLPSignal.allCases.compactMap { signal in
-            configuration.endpoint(of: signal).map { (signal, $0.address) }
+            configuration.endpoint(of: signal).map { (signal, $0) }
         }
         let sender = configuration.isEnabled ? OTLPSender(clock: clock) : nil
         self.sender = sender
@@ -176,7 +176,7 @@ public final class OTLPExporter: Sendable {
                 if isKept {
                     counters.spooledBatches += 1
                 } else {
-                    counters.drop(body.count, because: counters.lastFailure)
+                    counters.drop(body.count, because: .shutDown)
                 }
             }
         }
@@ -185,26 +185,28 @@ public final class OTLPExporter: Sendable {
     // MARK: Telling
 
     /// Tells the log where everything goes; then when a collector does not take what it should, at most once a minute for each signal, and
-    /// when it does again. It runs until its task is cancelled.
+    /// when it does again. It runs until its task is cancelled; then it tells of what was lost since.
     ///
     /// - Parameters:
     ///   - logger: whom to tell.
     ///   - interval: how often to look.
     public func watch(_ logger: Logger, every interval: Duration = .seconds(5)) async {
         self.tellBeginning(logger)
-        var courses = self.addresses.map { (signal: $0.signal, address: $0.address, course: OTLPCourse()) }
+        var courses = self.addresses.map { (signal: $0.signal, endpoint: $0.endpoint, course: OTLPCourse()) }
         let start = ContinuousClock.now
-        while (try? await Task.sleep(for: interval)) != nil {
+        var isLast = false
+        while !isLast {
+            isLast = (try? await Task.sleep(for: interval)) == nil
             for index in courses.indices {
-                let (signal, address) = (courses[index].signal, courses[index].address)
-                switch courses[index].course.next(self.counters(of: signal), now: .now - start) {
+                let (signal, endpoint) = (courses[index].signal, courses[index].endpoint)
+                switch courses[index].course.next(self.counters(of: signal), now: .now - start, isLast: isLast) {
                 case nil: break
                 case .failing(let reasons, let lost):
                     logger.warning(
                         "Telemetry is not taken",
                         metadata: [
                             "otlp.signal": "\(signal.rawValue)", "otlp.lost": "\(lost)",
-                            "server.address": "\(address)",
+                            "server.address": "\(endpoint.host)", "server.port": "\(endpoint.port)",
                             "error.message": "\(reasons.map(\.description).joined(separator: " "))",
                         ])
                 case .recovered:
@@ -219,7 +221,9 @@ public final class OTLPExporter: Sendable {
         logger.notice(
             "Telemetry is sent",
             metadata: Logger.Metadata(
-                uniqueKeysWithValues: self.addresses.map { ("otlp.\($0.signal.rawValue)", .string($0.address)) }))
+                uniqueKeysWithValues: self.addresses.map {
+                    ("otlp.\($0.signal.rawValue)", .string($0.endpoint.address))
+                }))
     }
 
     // MARK: Counters

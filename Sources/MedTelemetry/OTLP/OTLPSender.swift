@@ -35,17 +35,24 @@ struct OTLPSender: Sendable {
         return configuration
     }
 
-    /// Sends the body once. It always returns: after the endpoint's timeout, or soon after the task is cancelled.
+    /// Sends the body once. It always returns: after the endpoint's timeout, or soon after the task is cancelled, as it is when the
+    /// process ends.
     func send(_ body: OTLPBody, to endpoint: OTLPEndpoint) async -> OTLPAnswer {
         await withTaskGroup(of: OTLPAnswer.self) { group in
             group.addTask { await self.request(body, to: endpoint) }
             group.addTask {
                 // Real time, whatever the clock of the back-off is: it is the network that is waited for.
-                try? await Task.sleep(for: endpoint.timeout)
-                return .later(nil, .timeout)
+                do {
+                    try await Task.sleep(for: endpoint.timeout)
+                    return .later(nil, .timeout)
+                } catch {
+                    return .later(nil, .shutDown)
+                }
             }
-            let answer = await group.next() ?? .later(nil, .timeout)
+            let answer = await group.next() ?? .later(nil, .shutDown)
             group.cancelAll()
+            // Whatever the client makes of it: it is we who have broken off.
+            if Task.isCancelled, case .later = answer { return .later(nil, .shutDown) }
             return answer
         }
     }

@@ -8,7 +8,8 @@ import Glibc
 /// A folder for what could not be sent before the process ended. The next one sends it first.
 ///
 /// Files of mode 0600 in a folder of mode 0700, one for each body, as it goes over the wire. They appear whole or not
-/// at all. When the folder is full, it keeps what it has: the older says more about why the process had to end.
+/// at all. When the folder is full, it keeps what it has: the older says more about why the process had to end. A file
+/// that cannot be read stays there for whoever wants to look at it, with `.unreadable` after its name, and counts no more.
 public struct OTLPSpool: Sendable {
     /// A body is never larger: it has at most 1 MB, and grows by little if it cannot be compressed.
     private static let maximumFileSize = 2_097_152
@@ -39,6 +40,17 @@ public struct OTLPSpool: Sendable {
             guard let file = Self.description(of: name), let bytes = spool.read(name) else { return nil }
             return OTLPBody(
                 signal: file.signal, form: file.form, isCompressed: file.isCompressed, count: file.count, bytes: bytes)
+        }
+    }
+
+    /// Renames a file that cannot be read, so that nobody tries it again.
+    ///
+    /// - Returns: how many items it should have had; `nil` if it is there still, or was none of ours.
+    func setAside(_ name: String) async -> Int? {
+        await self.offPool { spool in
+            guard let file = Self.description(of: name), rename(spool.path(name), spool.path(name) + ".unreadable") == 0
+            else { return nil }
+            return file.count
         }
     }
 
@@ -118,7 +130,7 @@ public struct OTLPSpool: Sendable {
     private func size() -> Int {
         self.list().reduce(0) { size, name in
             var status = stat()
-            guard lstat(self.path(name), &status) == 0 else { return size }
+            guard Self.description(of: name) != nil, lstat(self.path(name), &status) == 0 else { return size }
             return size + Int(status.st_size)
         }
     }

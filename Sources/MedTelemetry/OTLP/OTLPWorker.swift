@@ -57,7 +57,8 @@ final class OTLPWorker<Item: Sendable>: Sendable {
     /// Never waits: what finds no room is dropped and counted.
     func record(_ item: Item, size: Int) {
         guard !self.hasEnded.load(ordering: .relaxed), let count = self.queue.append(item, size: size) else {
-            self.count { $0.drop(1, because: .noRoom) }
+            let hasEnded = self.hasEnded.load(ordering: .relaxed)
+            self.count { $0.drop(1, because: hasEnded ? .shutDown : .queueFull) }
             // Large items fill the queue before they fill a batch.
             self.bell.ring()
             return
@@ -183,7 +184,7 @@ final class OTLPWorker<Item: Sendable>: Sendable {
             case .taken(let rejected):
                 self.count { counters in
                     counters.exported += body.count - rejected
-                    counters.drop(rejected, because: .rejected)
+                    counters.drop(rejected, because: .partiallyRejected)
                     counters.exportedBatches += 1
                 }
                 return .taken
@@ -200,25 +201,34 @@ final class OTLPWorker<Item: Sendable>: Sendable {
                 var isDraining = self.state.withLock { $0.isDraining }
                 // There is little time: the next process has more of it.
                 if Task.isCancelled || isDraining && self.spool != nil { return .interrupted }
-                // An answer that asks for no pause at all gets one nevertheless.
-                let pause = wanted.flatMap { $0 < OTLPBackOff.first ? nil : $0 }
-                let ownPause = OTLPBackOff.pause(attempt: attempt, random: self.random())
-                if pause == nil { spent += ownPause }
-                guard attempt < OTLPBackOff.attempts, spent < self.batching.exportTimeout else {
+                guard let pause = self.pause(wanted, attempt: attempt, left: self.batching.exportTimeout - spent) else {
                     self.count { $0.failedBatches += 1 }
                     return .givenUp
                 }
+                spent += pause
                 self.count { $0.retries += 1 }
                 if isDraining {
-                    try? await self.clock.sleep(pause ?? ownPause)
+                    try? await self.clock.sleep(pause)
                 } else {
-                    await self.drainBell.wait(upTo: pause ?? ownPause, self.clock)
+                    await self.drainBell.wait(upTo: pause, self.clock)
                     isDraining = self.state.withLock { $0.isDraining }
                     if isDraining, self.spool != nil { return .interrupted }
                 }
                 if Task.isCancelled { return .interrupted }
             }
         }
+    }
+
+    /// How long to wait before the next attempt; nil if there is none.
+    ///
+    /// What the collector asks for holds up all that follows, so it counts like any other time, and is cut to what is left: the body is sent
+    /// once more then, which is better than to give it up at once.
+    private func pause(_ wanted: Duration?, attempt: Int, left: Duration) -> Duration? {
+        guard left > .zero, attempt < OTLPBackOff.attempts else { return nil }
+        // An answer that asks for no pause at all gets one nevertheless.
+        if let wanted, wanted >= OTLPBackOff.first { return min(wanted, left) }
+        let pause = OTLPBackOff.pause(attempt: attempt, random: self.random())
+        return pause < left ? pause : nil
     }
 
     /// Sends what an earlier process has left, oldest first. What cannot be sent now stays where it is.
@@ -229,7 +239,11 @@ final class OTLPWorker<Item: Sendable>: Sendable {
         guard let spool, rounds > 0 else { return }
         for name in await spool.names(self.signal) {
             guard !Task.isCancelled, !self.state.withLock({ $0.isDraining }) else { return }
-            guard let body = await spool.load(name) else { continue }
+            guard let body = await spool.load(name) else {
+                // Told of and counted once: it is not found again.
+                if let count = await spool.setAside(name) { self.count { $0.drop(count, because: .unreadable) } }
+                continue
+            }
             switch await self.deliver(body) {
             case .taken: await spool.remove(name)
             case .refused:

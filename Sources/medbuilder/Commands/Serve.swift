@@ -55,6 +55,7 @@ struct Serve: AsyncParsableCommand {
             )
         }
         let logger = Logger(label: "medbuilder")
+        levels.report(to: logger)
         if !otlp.unusedVariables.isEmpty {
             logger.warning(
                 "Settings of telemetry not used",
@@ -122,6 +123,7 @@ struct Serve: AsyncParsableCommand {
             telemetry: telemetry,
             levels: levels,
             accessLogger: Logger(label: "medbuilder.access"),
+            accessDataset: "\(service.name).access",
             logger: logger
         )
         do throws(PortError) {
@@ -156,7 +158,8 @@ struct Serve: AsyncParsableCommand {
         do throws(MetricError) {
             let telemetry = try ServerTelemetry(
                 MetricRegistry(), version: Version.current, environment: settings.environment.rawValue,
-                scheme: settings.tls == nil ? "http" : "https", databaseSystem: settings.database.system,
+                scheme: settings.tls == nil ? "http" : "https", hasPlainPort: settings.managementPort != nil,
+                databaseSystem: settings.database.system,
                 tracer: exporting?.tracer)
             telemetry.watchLog(writer)
             return telemetry

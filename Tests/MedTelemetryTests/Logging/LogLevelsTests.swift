@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import Logging
 import Synchronization
 import Testing
@@ -28,6 +29,9 @@ import Testing
                 if isOver { continuation.resume() }
             }
         }
+
+        /// Moves on, and wakes nobody yet.
+        func jump(by duration: Duration) { self.state.withLock { $0.now += duration } }
 
         /// Waits until somebody sleeps, then moves on and wakes whose time has come.
         func advance(by duration: Duration, sleepers: Int = 1) async throws {
@@ -120,8 +124,7 @@ import Testing
         let levels = LogLevels(
             try LogLevelRules("info,http=warning"), now: { clock.now }, sleep: { await clock.sleep(until: $0) })
         let (database, http) = (self.logger("MedPostgres", levels), self.logger("http", levels))
-        let (ends, end) = AsyncStream<Void>.makeStream()
-        levels.override(try LogLevelRules("MedPostgres=trace"), until: clock.now + .seconds(900)) { end.finish() }
+        levels.override(try LogLevelRules("MedPostgres=trace"), until: clock.now + .seconds(900))
         #expect(database.logLevel == .trace)
         #expect(http.logLevel == .warning)
         #expect(levels.currentOverride?.rules.description == "MedPostgres=trace")
@@ -134,8 +137,149 @@ import Testing
         try await clock.advance(by: .seconds(1))
         while database.logLevel != .notice { try await Task.sleep(for: .milliseconds(1)) }
         #expect(levels.currentOverride == nil)
-        // It is told although somebody has looked before the end was noticed.
-        for await _ in ends {}
+    }
+
+    // MARK: What is told
+
+    /// What was told, without the message, which is always the same.
+    private final class Told: LogHandler, Sendable {
+        /// Whether every other record takes a while.
+        let isUneven: Bool
+        private let calls = Atomic(0)
+        private let state = Mutex<[Logger.Metadata]>([])
+        let level = Mutex(Logger.Level.critical)
+        var records: [Logger.Metadata] { self.state.withLock { $0 } }
+        var texts: [String] {
+            self.records.map { record in
+                record.sorted { $0.key < $1.key }.map { "\($0.key.dropFirst(4))=\($0.value)" }.joined(separator: " ")
+            }
+        }
+        var logger: Logger { Logger(label: "told") { _ in self } }
+
+        init(isUneven: Bool = false) { self.isUneven = isUneven }
+
+        func log(event: LogEvent) {
+            guard event.message == "Log levels changed" else { return }
+            if self.isUneven, self.calls.add(1, ordering: .relaxed).newValue % 2 == 1 { usleep(1000) }
+            self.state.withLock { $0.append(event.metadata ?? [:]) }
+        }
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { nil }
+            set {}
+        }
+        var metadata: Logger.Metadata {
+            get { [:] }
+            set {}
+        }
+        var logLevel: Logger.Level {
+            get { self.level.withLock { $0 } }
+            set { self.level.withLock { $0 = newValue } }
+        }
+    }
+
+    @Test func `every change is told with all that holds then, whatever the level, and nothing else is`() throws {
+        let clock = Clock()
+        let levels = LogLevels(
+            LogLevelRules(defaultLevel: .info), now: { clock.now }, sleep: { await clock.sleep(until: $0) })
+        let told = Told()
+        levels.report(to: told.logger)
+        #expect(levels.endOverride() == false)
+        levels.set(LogLevelRules(defaultLevel: .info))
+        #expect(told.texts.isEmpty)
+        levels.override(LogLevelRules(defaultLevel: .critical), until: clock.now + .seconds(900))
+        levels.set(try LogLevelRules("warning,a=debug"))
+        #expect(levels.endOverride() == true)
+        #expect(levels.endOverride() == false)
+        #expect(
+            told.texts == [
+                "levels=info levels_override=critical levels_seconds=900",
+                "levels=warning,a=debug levels_override=critical levels_seconds=900",
+                "levels=warning,a=debug",
+            ])
+    }
+
+    @Test func `the end of an override is told once, although somebody has seen it before`() async throws {
+        let clock = Clock()
+        let levels = LogLevels(
+            LogLevelRules(defaultLevel: .info), now: { clock.now }, sleep: { await clock.sleep(until: $0) })
+        let told = Told()
+        levels.report(to: told.logger)
+        levels.override(LogLevelRules(defaultLevel: .debug), until: clock.now + .seconds(10))
+        clock.jump(by: .seconds(10))
+        #expect(levels.level(forLabel: "a") == .info)
+        #expect(told.records.count == 1)
+        try await clock.advance(by: .zero, sleepers: 0)
+        while told.records.count < 2 { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(told.texts.last == "levels=info")
+        // Here a change has told it before its own time comes.
+        levels.override(LogLevelRules(defaultLevel: .debug), until: clock.now + .seconds(10))
+        clock.jump(by: .seconds(10))
+        #expect(levels.currentOverride == nil)
+        levels.set(LogLevelRules(defaultLevel: .error))
+        try await clock.advance(by: .zero, sleepers: 0)
+        levels.override(LogLevelRules(defaultLevel: .trace), until: clock.now + .seconds(10))
+        #expect(
+            told.texts.dropFirst(3) == [
+                "levels=error", "levels=error levels_override=trace levels_seconds=10",
+            ])
+    }
+
+    @Test func `of changes at once, the last one that is told is the one that holds`() async {
+        let levels = LogLevels(LogLevelRules(defaultLevel: .info))
+        let told = Told(isUneven: true)
+        levels.report(to: told.logger)
+        for round in 0..<50 {
+            await withTaskGroup { group in
+                for task in 0..<4 {
+                    group.addTask {
+                        levels.override(
+                            LogLevelRules(levels: ["l\(round)-\(task)": .debug]), until: .now + .seconds(1000))
+                    }
+                }
+            }
+            let holds = levels.currentOverride.map { "\($0.rules)" }
+            #expect(told.records.last?["log.levels_override"].map { "\($0)" } == holds)
+        }
+    }
+
+    // MARK: What waits
+
+    private final class Request: Sendable {
+        @TaskLocal static var current: Request?
+    }
+
+    @Test func `an override does not keep the request that has asked for it`() async {
+        let levels = LogLevels(LogLevelRules(defaultLevel: .info))
+        weak var kept: Request?
+        do {
+            let request = Request()
+            kept = request
+            Request.$current.withValue(request) {
+                levels.override(LogLevelRules(defaultLevel: .debug), until: .now + .seconds(100_000))
+            }
+        }
+        #expect(kept == nil)
+        #expect(levels.currentOverride != nil)
+    }
+
+    @Test func `nobody waits for the end of an override that was replaced, taken back or forgotten`() async {
+        let (ends, end) = AsyncStream<Void>.makeStream()
+        var levels: LogLevels? = LogLevels(
+            LogLevelRules(defaultLevel: .info),
+            sleep: { _ in
+                // Ends by cancellation alone.
+                while !Task.isCancelled { try? await Task.sleep(for: .seconds(100_000)) }
+                end.yield()
+            })
+        var waiting = ends.makeAsyncIterator()
+        levels?.override(LogLevelRules(defaultLevel: .debug), until: .now + .seconds(100_000))
+        levels?.override(LogLevelRules(defaultLevel: .trace), until: .now + .seconds(100_000))
+        await waiting.next()
+        levels?.endOverride()
+        await waiting.next()
+        levels?.override(LogLevelRules(defaultLevel: .trace), until: .now + .seconds(100_000))
+        levels = nil
+        await waiting.next()
     }
 
     @Test func `an override that was replaced does not end the one that replaced it`() async throws {

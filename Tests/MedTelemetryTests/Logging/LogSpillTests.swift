@@ -359,6 +359,33 @@ import Testing
         }
     }
 
+    // MARK: An output that is full
+
+    @Test func `errors that a full disk does not take go to the file, and follow when there is room`() async throws {
+        let descriptor = open("/dev/full", O_WRONLY | O_CLOEXEC)
+        defer { close(descriptor) }
+        let writer = self.writer(descriptor, capacity: 1_000_000)
+        for number in 0..<100 { writer.write(Array("line \(number)".utf8), level: number % 10 == 0 ? .error : .info) }
+        #expect(await onThread { writer.flush(timeout: .seconds(60)) } == false)
+        #expect(try self.folder.undelivered() == stride(from: 0, to: 100, by: 10).map { "line \($0)" })
+        #expect(writer.droppedLineCount == 90)
+        #expect(writer.droppedErrorCount == 0)
+        for number in 100..<110 { writer.write(Array("line \(number)".utf8), level: number % 10 == 0 ? .error : .info) }
+        #expect(await onThread { writer.flush(timeout: .seconds(60)) } == false)
+        #expect(writer.droppedLineCount == 99)
+
+        // There is room: the descriptor is now one of a pipe.
+        let pipe = try TestPipe()
+        #expect(dup2(pipe.writeEnd, descriptor) == descriptor)
+        pipe.closeWriteEnd()
+        writer.write(Array("new".utf8), level: .info)
+        #expect(
+            try lines(await pipe.read(lineCount: 12)) == stride(from: 0, to: 110, by: 10).map { "line \($0)" } + ["new"]
+        )
+        #expect(await onThread { writer.flush(timeout: .seconds(60)) })
+        #expect(FileManager.default.contents(atPath: self.folder.spill) == Data())
+    }
+
     // MARK: A reader that left
 
     @Test func `when the reader is gone for good, errors go to the file for the next start`() async throws {

@@ -43,6 +43,44 @@ import Testing
         #expect(try await pipe.output(after: writer) == (0..<5).map { "line \($0)" })
     }
 
+    /// A writer that rests for an hour, unless somebody wakes it.
+    private func resting(_ pipe: TestPipe) async throws -> LogWriter {
+        let writer = LogWriter(fileDescriptor: pipe.writeEnd, restMilliseconds: 3_600_000)
+        repeat {
+            writer.write(Array("waits".utf8), level: .warning)
+            try await Task.sleep(for: .milliseconds(20))
+        } while !pipe.content().isEmpty
+        return writer
+    }
+
+    @Test func `an error wakes a writer that rests, and takes with it what waits`() async throws {
+        let pipe = try TestPipe()
+        let writer = try await self.resting(pipe)
+        writer.write(Array("error".utf8), level: .error)
+        #expect(try lines(await pipe.read(lineCount: 2)) == ["waits", "error"])
+        #expect(try await pipe.output(after: writer) == [])
+    }
+
+    @Test func `more than one write takes wakes a writer that rests`() async throws {
+        let pipe = try TestPipe()
+        let writer = try await self.resting(pipe)
+        for _ in 0..<1000 { writer.write([UInt8](repeating: UInt8(ascii: "x"), count: 1000), level: .info) }
+        #expect(await pipe.read(lineCount: 10).count >= 5000)
+        #expect(try await pipe.output(after: writer).count > 900)
+    }
+
+    @Test func `a flush wakes a writer that rests, and so does its end`() async throws {
+        let pipe = try TestPipe()
+        var writer: LogWriter? = try await self.resting(pipe)
+        let isFlushed = await onThread { [writer] in writer?.flush(timeout: .seconds(3600)) ?? false }
+        #expect(isFlushed)
+        #expect(pipe.content() == Array("waits\n".utf8))
+        try await Task.sleep(for: .milliseconds(20))
+        writer?.write(Array("last".utf8), level: .info)
+        writer = nil
+        #expect(try lines(await pipe.read(lineCount: 1)) == ["last"])
+    }
+
     @Test func `the lines of eight threads arrive whole, each thread's in its order`() async throws {
         let pipe = try TestPipe()
         let writer = LogWriter(fileDescriptor: pipe.writeEnd, capacity: 67_108_864)

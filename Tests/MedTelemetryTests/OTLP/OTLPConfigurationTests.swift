@@ -107,7 +107,8 @@ import Testing
         let wrong = all.merging([
             "OTEL_EXPORTER_OLTP_HEADERS": "key=secret", "OTEL_TRACES_SAMPLER": "always_on",
         ]) { $1 }
-        // Most of all if nothing leaves because of it.
+        // Most of all if nothing leaves because of it, and not if it is empty, which is the same as not set.
+        #expect(try self.read(["OTEL_X": " ", "OTEL_EXPORTER_OTLP_HEADERS": ""]).unusedVariables.isEmpty)
         #expect(
             try self.read(["OTEL_EXPORTER_OLTP_ENDPOINT": "http://collector:4318", "OTEL_SERVICE_NAME": "x"])
                 .unusedVariables == ["OTEL_EXPORTER_OLTP_ENDPOINT"])
@@ -115,9 +116,72 @@ import Testing
         #expect(try self.read(wrong).unusedVariables == ["OTEL_EXPORTER_OLTP_HEADERS", "OTEL_TRACES_SAMPLER_ARG"])
     }
 
+    @Test func `what is set for a signal that does not leave is set in vain`() throws {
+        let headers = ["OTEL_EXPORTER_OTLP_HEADERS": "a=b", "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "c=d"]
+        #expect(
+            try self.read(headers).unusedVariables == [
+                "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+            ])
+        // Only logs leave, and these have headers of their own.
+        let logs = headers.merging(["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://logs"]) { $1 }
+        #expect(try self.read(logs).unusedVariables == ["OTEL_EXPORTER_OTLP_HEADERS"])
+        let others = logs.merging([
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://metrics", "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_METRIC_EXPORT_INTERVAL": "1", "OTEL_BSP_SCHEDULE_DELAY": "1", "OTEL_BLRP_SCHEDULE_DELAY": "1",
+            "OTEL_TRACES_SAMPLER": "always_on", "OTEL_TRACES_EXPORTER": "otlp", "OTEL_LOGS_EXPORTER": "otlp",
+            "OTEL_PROPAGATORS": "baggage", "OTEL_SERVICE_NAME": "clinic",
+        ]) { $1 }
+        #expect(
+            try self.read(others).unusedVariables == [
+                "OTEL_BSP_SCHEDULE_DELAY", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+                "OTEL_METRIC_EXPORT_INTERVAL", "OTEL_TRACES_EXPORTER", "OTEL_TRACES_SAMPLER",
+            ])
+        #expect(try self.read(["OTEL_PROPAGATORS": "baggage"]).unusedVariables == ["OTEL_PROPAGATORS"])
+    }
+
+    @Test func `a signal that there is not does not leave, and its endpoint is set in vain`() throws {
+        let environment = ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://metrics"]
+        let without = try OTLPConfiguration(environment: environment, signals: [.traces, .logs])
+        #expect(!without.isEnabled)
+        #expect(without.unusedVariables == ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"])
+        let common = try OTLPConfiguration(environment: self.endpoint, signals: [.traces, .logs])
+        #expect(common.metrics == nil && common.traces != nil && common.unusedVariables.isEmpty)
+    }
+
+    @Test func `a resource attribute without a value counts as not given`() throws {
+        let configuration = try self.read([
+            "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=,service.name= ,a=1,a=,b=2"
+        ])
+        #expect(configuration.resourceValue("service.instance.id") == nil && configuration.serviceName == nil)
+        #expect(
+            configuration.resource([OTLPAttribute("service.instance.id", "made"), OTLPAttribute("service.name", "med")])
+                == [
+                    OTLPAttribute("b", "2"), OTLPAttribute("service.instance.id", "made"),
+                    OTLPAttribute("service.name", "med"),
+                ])
+    }
+
+    @Test func `who this is, is known although nothing leaves`() throws {
+        let configuration = try self.read([
+            "OTEL_SDK_DISABLED": "true", "OTEL_SERVICE_NAME": "clinic",
+            "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=pod-7", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector",
+        ])
+        #expect(!configuration.isEnabled && configuration.unusedVariables.isEmpty)
+        #expect(configuration.resourceValue("service.name") == "clinic")
+        #expect(configuration.resourceValue("service.instance.id") == "pod-7")
+    }
+
     @Test func `of an endpoint the host and the port can be shown, and no more`() {
         #expect(OTLPEndpoint(url: "https://collector:4318/v1/traces?key=secret").address == "collector:4318")
         #expect(OTLPEndpoint(url: "http://[::1]?key=secret").address == "[::1]")
+        for (url, host, port) in [
+            ("https://collector:4318/v1/traces", "collector", 4318), ("HTTPS://collector/x:9", "collector", 443),
+            ("http://10.0.0.1", "10.0.0.1", 80), ("http://[fd00::1]:4318", "fd00::1", 4318),
+            ("https://[::1]?key=secret", "::1", 443),
+        ] {
+            #expect(OTLPEndpoint(url: url).host == host)
+            #expect(OTLPEndpoint(url: url).port == port)
+        }
     }
 
     @Test func `a variable in the place of a host is a mistake`() {

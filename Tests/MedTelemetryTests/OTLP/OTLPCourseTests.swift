@@ -47,7 +47,15 @@ import Testing
     }
 
     @Test mutating func `what finds no room is told without a failure of the collector`() {
-        #expect(self.next(5) { $0.drop(1, because: .noRoom) } == .failing([.noRoom], lost: 1))
+        #expect(self.next(5) { $0.drop(1, because: .queueFull) } == .failing([.queueFull], lost: 1))
+    }
+
+    @Test mutating func `what is lost with the end is told, however short ago something was`() {
+        #expect(self.next(5) { $0.drop(1, because: .queueFull) } == .failing([.queueFull], lost: 1))
+        #expect(self.next(6) { $0.drop(2, because: .queueFull) } == nil)
+        self.counters.drop(4, because: .shutDown)
+        #expect(self.course.next(self.counters, now: .seconds(7), isLast: true) == .failing([.shutDown], lost: 6))
+        #expect(self.course.next(self.counters, now: .seconds(7), isLast: true) == nil)
     }
 
     @Test mutating func `the reason of a loss is told even if the last request failed for another one`() {
@@ -57,7 +65,7 @@ import Testing
                 $0.lastFailure = .status(413)
                 $0.drop(3, because: .status(413))
                 $0.retries += 1
-                $0.lastFailure = .notConnected
-            } == .failing([.status(413), .notConnected], lost: 3))
+                $0.lastFailure = .connectionFailed
+            } == .failing([.status(413), .connectionFailed], lost: 3))
     }
 }

@@ -314,7 +314,7 @@ import Tracing
         exporter.record(self.span("span"))
         await exporter.flush()
         #expect(collector.requests.count == 4)
-        #expect(exporter.counters(of: .traces).lastFailure == .brokenOff)
+        #expect(exporter.counters(of: .traces).lastFailure == .connectionClosed)
         #expect(exporter.counters(of: .traces).exported == 1)
         await exporter.shutdown(within: TestClock.never)
     }
@@ -329,7 +329,7 @@ import Tracing
         exporter.record(self.span("span"))
         await exporter.flush()
         #expect(self.clock.pauses == [1, 2, 4].map { .seconds($0) })
-        #expect(exporter.counters(of: .traces).lastFailure == .notConnected)
+        #expect(exporter.counters(of: .traces).lastFailure == .connectionFailed)
         #expect(exporter.droppedSpans == 1)
         await exporter.shutdown(within: TestClock.never)
     }
@@ -398,6 +398,22 @@ import Tracing
         await exporter.shutdown(within: TestClock.never)
     }
 
+    @Test func `a pause that the collector asks for takes no longer than all attempts may`() async throws {
+        let collector = try Collector { _, _ in .answer(429, headers: ["Retry-After": "20"]) }
+        defer { collector.stop() }
+        let exporter = self.exporter(
+            self.configuration(
+                collector, batching: OTLPBatching(delay: TestClock.never, exportTimeout: .seconds(30))))
+        exporter.start()
+        exporter.record(self.span("span"))
+        await exporter.flush()
+        #expect(self.clock.pauses == [.seconds(20), .seconds(10)])
+        #expect(collector.requests.count == 3)
+        #expect(exporter.counters(of: .traces).lastLoss == .status(429))
+        #expect(exporter.droppedSpans == 1)
+        await exporter.shutdown(within: TestClock.never)
+    }
+
     @Test func `a collector that asks for pauses for ever is given up too`() async throws {
         let collector = try Collector { _, _ in .answer(503, headers: ["Retry-After": "600"]) }
         defer { collector.stop() }
@@ -427,9 +443,12 @@ import Tracing
         }
         #expect(exporter.droppedSpans == 7900)
         // No time is left: what is under way is abandoned, and lost without a spool.
+        #expect(exporter.counters(of: .traces).lastLoss == .queueFull)
         await exporter.shutdown(within: .zero)
         await flush
         #expect(exporter.droppedSpans == 8001)
+        #expect(exporter.counters(of: .traces).lastLoss == .shutDown)
+        #expect(exporter.counters(of: .traces).lastFailure == .shutDown)
     }
 
     @Test func `a request ends after its timeout`() async throws {
@@ -526,6 +545,7 @@ import Tracing
         #expect(self.names(collector.requests.filter { $0.path == "/v1/traces" }.map(\.body)).count == 1500)
         exporter.record(self.span("late"))
         #expect(exporter.droppedSpans == 1)
+        #expect(exporter.counters(of: .traces).lastLoss == .shutDown)
         // Neither waits for anything any more.
         await exporter.flush()
         await exporter.shutdown(within: TestClock.never)
@@ -668,6 +688,31 @@ import Tracing
         #expect(self.files(folder).isEmpty)
         #expect(collector.requests.last?.body == body.bytes)
         await exporter.shutdown(within: TestClock.never)
+    }
+
+    @Test func `a spooled body that cannot be read is set aside, and counted once`() async throws {
+        let folder = self.folder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let spool = OTLPSpool(folder: folder, limit: 100)
+        let body = OTLPBody(signal: .logs, form: .json, isCompressed: false, count: 7, bytes: [1])
+        #expect(await spool.save([body], wallNow: 2) == [true])
+        let names = ["00000000000000000001-000000-logs-5.json", "00000000000000000001-000001-logs-6.pb.gz"]
+        try Data().write(to: URL(filePath: "\(folder)/\(names[0])"))
+        try Data(count: 3_000_000).write(to: URL(filePath: "\(folder)/\(names[1])"))
+        let collector = try Collector()
+        defer { collector.stop() }
+        for lost in [11, 0] {
+            let exporter = self.exporter(self.configuration(collector), spool: spool)
+            exporter.start()
+            await exporter.flush()
+            #expect(self.files(folder) == names.map { "\($0).unreadable" })
+            #expect(exporter.droppedLogs == lost)
+            #expect(exporter.counters(of: .logs).lastLoss == (lost > 0 ? .unreadable : nil))
+            await exporter.shutdown(within: TestClock.never)
+        }
+        #expect(collector.requests.map(\.body) == [[1]])
+        // What is set aside takes nobody's room.
+        #expect(await spool.save([body], wallNow: 3) == [true])
     }
 
     @Test func `a spooled body that is refused is gone`() async throws {
