@@ -89,8 +89,8 @@ import Testing
             let exited = try await pods[0].wait(for: .exited)
             #expect(try await pods[0].servers[0].waitForExit() == .code(70))
             try await pods[0].wait(for: .ready, after: exited)
-            // Whatever it may have left behind would show by then.
-            try await pods[0].wait(30, since: exited)
+            // Liveness would have given up on any of them by then.
+            try await pods[0].wait(60, since: exited)
             var restarts: [Int] = []
             for pod in pods { restarts.append(await pod.restarts) }
             #expect(restarts == [1] + Array(repeating: 0, count: pods.count - 1))

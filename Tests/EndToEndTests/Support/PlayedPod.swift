@@ -192,6 +192,8 @@ struct PlayedPod: Sendable {
                     rmdir("\(group)/\(child)")
                 }
                 rmdir(group)
+                // Not as long as another podman has one there.
+                rmdir(URL(filePath: group).deletingLastPathComponent().path)
             }
             return groups.allSatisfy { access($0, F_OK) != 0 }
         }
