@@ -214,7 +214,11 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
-        .testTarget(name: "EndToEndTests", dependencies: ["medbuilder", "MedTesting"], exclude: ["Tools"]),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["medbuilder", "MedTesting", .product(name: "Yams", package: "Yams")],
+            exclude: ["Tools"]
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

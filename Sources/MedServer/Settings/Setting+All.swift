@@ -18,7 +18,7 @@ extension Setting {
         .headerTimeout, .idleTimeout, .bodyTimeout,
         .maxConnections, .maxRequestsPerConnection, .maxHeaderBytes, .maxBodyBytes,
         .liveStall, .traps,
-        .drillRoutes, .drillStart, .drillCleanUp,
+        .drillRoutes, .drillStart, .drillStartDelay, .drillCleanUp,
     ]
 
     static let appEnvironment = Setting(
@@ -217,6 +217,12 @@ extension Setting {
         "drill.start", "DRILL_START", .oneOf(Settings.Drill.Start.allCases.map(\.rawValue)),
         default: .fixed("normal"),
         meaning: "What the start-up does, for tests; anything but normal is refused in production."
+    )
+    static let drillStartDelay = Setting(
+        "drill.startDelaySeconds", "DRILL_START_DELAY_SECONDS", .seconds(.zero ... .seconds(3600)),
+        default: .fixed("0"),
+        meaning:
+            "How long after its start the process opens its ports, for tests; anything but 0 is refused in production."
     )
     static let drillCleanUp = Setting(
         "drill.cleanUpSeconds", "DRILL_CLEAN_UP_SECONDS", .seconds(.zero ... .seconds(3600)),

@@ -20,6 +20,10 @@ extension Settings {
         ///
         /// - Key: `drill.start`. Default: `normal`. Anything else is refused in production.
         public var start: Start
+        /// How long after its start the process opens its ports.
+        ///
+        /// - Key: `drill.startDelaySeconds`. Default: 0. Anything else is refused in production.
+        public var startDelay: Duration
         /// How much longer the clean-up takes.
         ///
         /// - Key: `drill.cleanUpSeconds`. Default: 0. Anything else is refused in production.
@@ -28,6 +32,7 @@ extension Settings {
         init(reader: inout SettingsReader, environment: AppEnvironment) {
             self.routes = reader.isOn(.drillRoutes)
             self.start = reader.choice(.drillStart)
+            self.startDelay = reader.seconds(.drillStartDelay)
             self.cleanUp = reader.seconds(.drillCleanUp)
             guard environment == .production else { return }
             if self.routes, reader.areSound(.appEnvironment, .drillRoutes) {
@@ -35,6 +40,9 @@ extension Settings {
             }
             if self.start != .normal, reader.areSound(.appEnvironment, .drillStart) {
                 reader.refuse(.drillStart, "it must be normal in production")
+            }
+            if self.startDelay != .zero, reader.areSound(.appEnvironment, .drillStartDelay) {
+                reader.refuse(.drillStartDelay, "it must be 0 in production")
             }
             if self.cleanUp != .zero, reader.areSound(.appEnvironment, .drillCleanUp) {
                 reader.refuse(.drillCleanUp, "it must be 0 in production")

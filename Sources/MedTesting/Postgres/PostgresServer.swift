@@ -291,6 +291,12 @@ package final class PostgresServer: Sendable {
         "postgres://\(user):\(password)@\(host):\(port ?? self.port)/\(database)\(options.isEmpty ? "" : "?\(options)")"
     }
 
+    /// The URL of a database, by the Unix socket, which reaches into other networks of this machine.
+    package func socketURL(_ database: String) -> String {
+        let folder = self.socketFolder.replacing("/", with: "%2F")
+        return "postgres://postgres:\(Self.password)@/\(database)?host=\(folder)&port=\(self.port)"
+    }
+
     /// Sends a signal to a backend, as somebody with a terminal does.
     package func signal(backend: Int32, _ signal: Int32) { _ = Foundation.kill(backend, signal) }
 

@@ -8,7 +8,7 @@ package struct LoggedRecord: Sendable, CustomStringConvertible {
     /// The line as JSON; `nil` when it is something else, which only the text format may be.
     package let json: OrderedJSON?
 
-    init(line: String) {
+    package init(line: String) {
         self.line = line
         self.json = try? OrderedJSON(line)
     }

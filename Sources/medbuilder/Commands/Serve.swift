@@ -126,6 +126,7 @@ struct Serve: AsyncParsableCommand {
             accessDataset: "\(service.name).access",
             logger: logger
         )
+        await Self.wait(until: startedAt.advanced(by: settings.drill.startDelay), lifecycle)
         do throws(PortError) {
             try await application.open()
         } catch {
@@ -144,6 +145,13 @@ struct Serve: AsyncParsableCommand {
         await application.run()
         // The lifecycle ends the process, after its last words.
         while true { try await Task.sleep(for: .seconds(3600)) }
+    }
+
+    /// Holds the start up for as long as the drill wants; whoever stops the process need not wait for that.
+    private static func wait(until end: SuspendingClock.Instant, _ lifecycle: Lifecycle) async {
+        while SuspendingClock.now < end, !lifecycle.phase.isShuttingDown {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
     }
 
     /// Where the spill file and others go; what cannot be made is complained about by whoever needs it.

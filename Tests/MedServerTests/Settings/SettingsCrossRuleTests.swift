@@ -37,6 +37,18 @@ import Testing
         #expect(try SettingsFixture.load(["APP_ENV": "test", "DRILL_ROUTES": "on"]).drill.routes)
     }
 
+    @Test func `a late start is refused in production and nowhere else`() throws {
+        let drill = ["DRILL_START_DELAY_SECONDS": "0.5"]
+        #expect(
+            try SettingsFixture.mistakes(SettingsFixture.deployed("production", drill))
+                == [
+                    "drill.startDelaySeconds is \"0.5\" (from DRILL_START_DELAY_SECONDS); it must be 0 in production."
+                ]
+        )
+        let staging = try SettingsFixture.load(SettingsFixture.deployed("staging", drill))
+        #expect(staging.drill.startDelay == .milliseconds(500))
+    }
+
     @Test(arguments: [
         ("Zm9v", "3 bytes"), ("not base64!", "not base64"), (SettingsFixture.key + " ", "not base64"),
         ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "one byte repeated"),

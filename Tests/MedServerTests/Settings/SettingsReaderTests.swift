@@ -51,6 +51,7 @@ import Testing
         "shutdown.deadlineSeconds": "9", "http.headerTimeoutSeconds": "1", "http.idleTimeoutSeconds": "1",
         "http.maxConnections": "1", "drill.routes": "on",
         "live.stallSeconds": "20", "medbuilder.traps": "off", "drill.start": "trap", "drill.cleanUpSeconds": "1",
+        "drill.startDelaySeconds": "1",
         "management.port": "1", "tls.certificateFile": "c", "tls.keyFile": "k", "tls.clientCaFile": "a",
         "tls.clientCertificate": "required", "health.allow": "10.0.0.0/8", "trusted.proxies": "10.0.0.1",
         "http.bodyTimeoutSeconds": "1", "http.maxRequestsPerConnection": "1", "http.maxHeaderBytes": "2000",
