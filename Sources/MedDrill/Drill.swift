@@ -62,7 +62,8 @@ public struct Drill: Sendable {
     /// - Parameters:
     ///   - database: The one that the replicas use, open and with its schema.
     ///   - say: Hears of each step.
-    /// - Throws: ``DrillError`` if something does not start; what the database throws.
+    /// - Throws: ``DrillError`` if something does not start before the load does; what the database throws. What goes wrong later is in
+    ///   the report.
     public func run(database: any Database, say: @escaping @Sendable (String) -> Void) async throws -> DrillReport {
         let name = "drill-" + UUID().uuidString.prefix(8).lowercased()
         let targets = try await self.seed(database, name: name)
@@ -111,6 +112,7 @@ public struct Drill: Sendable {
         if proxy == nil { await fleet.announce { load.use($0) } }
         await fleet.watch(since: load.start)
         var phases = DrillPhases(start: load.start)
+        var aborted: String?
         do {
             phases.begin("steady")
             try await Task.sleep(for: Self.pause)
@@ -119,6 +121,7 @@ public struct Drill: Sendable {
                 phases.begin("update \(number + 1)", isUpdate: true)
                 try await fleet.update()
             }
+            phases.begin("steady")
             try await Task.sleep(for: Self.pause)
             for fault in self.plan.faults {
                 say("Fault: \(fault.title)")
@@ -127,17 +130,18 @@ public struct Drill: Sendable {
                 try await Task.sleep(for: Self.pause)
             }
         } catch {
-            _ = await load.stop()
-            throw error
+            aborted = "\(error)"
         }
-        let samples = await load.stop()
         phases.end()
+        let samples = await load.stop()
         say("Looking for every acknowledged write")
         let written = try await database.query("SELECT value FROM drill_rows WHERE value LIKE \("\(name)-%")")
             .map { try $0.decode(0, as: String.self) }
         return DrillReport(
             plan: self.plan, phases: phases.all, samples: samples,
             written: written.compactMap { UInt32($0.dropFirst(name.count + 1)) },
-            events: await fleet.events)
+            events: await fleet.events,
+            findings: await fleet.findings,
+            aborted: aborted)
     }
 }

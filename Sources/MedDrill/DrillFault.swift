@@ -34,14 +34,14 @@ public enum DrillFault: String, Sendable, CaseIterable {
         switch self {
         case .kill:
             let slot = try await fleet.firstReady()
-            await fleet.signal(slot, SIGKILL)
-            try await fleet.waitForExit(slot)
+            try await fleet.end(slot, by: SIGKILL, expecting: "signal 9")
             try await fleet.start(slot)
         case .trap:
             let slot = try await fleet.firstReady()
             // It is answered with 500, or not at all.
-            _ = try? await fleet.ask(slot, "/_drill/trap", limit: .seconds(10))
-            try await fleet.waitForExit(slot)
+            try await fleet.end(slot, expecting: "exit 70") {
+                _ = try? await fleet.ask(slot, "/_drill/trap", limit: .seconds(10))
+            }
             try await fleet.start(slot)
         case .stall:
             let slot = try await fleet.firstReady()
@@ -51,14 +51,29 @@ public enum DrillFault: String, Sendable, CaseIterable {
             guard let databaseRestart else {
                 throw DrillError("No command restarts the database. Name one, or leave this fault out.")
             }
-            let result = try await Subprocess.run(
-                .path("/bin/sh"), arguments: ["-c", databaseRestart], output: .discarded, error: .discarded)
-            guard result.terminationStatus.isSuccess else {
-                throw DrillError("The command that restarts the database failed.")
+            guard try await Self.run(databaseRestart, limit: .seconds(120)) else {
+                throw DrillError("The command that restarts the database failed, or took longer than two minutes.")
             }
             try await fleet.waitUntilAllAreReady()
         case .pool:
             try await fleet.fillPool(try await fleet.firstReady(), for: .seconds(3))
+        }
+    }
+
+    /// Whether a shell command succeeds in time; if not, it is ended.
+    private static func run(_ command: String, limit: Duration) async throws -> Bool {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await Subprocess.run(
+                    .path("/bin/sh"), arguments: ["-c", command], output: .discarded, error: .currentStandardError
+                ).terminationStatus.isSuccess
+            }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return false
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? false
         }
     }
 }

@@ -73,6 +73,35 @@ import Testing
         try await restarting.value
     }
 
+    @Test(arguments: [
+        // The command that is to restart the database kills a replica, whose parent is the drill, as its own is.
+        (
+            "for p in $(cat /proc/$PPID/task/*/children); do "
+                + "[ \"$(cat /proc/$p/comm)\" = medbuilder ] && kill -9 $p && break; done; sleep 1",
+            "ended by itself with signal 9."
+        ),
+        ("exit 3", "Aborted: The command that restarts the database failed"),
+    ])
+    func `what goes wrong in the middle is told below the table, and is no success`(
+        command: String, words: String
+    ) async throws {
+        let database = try await startPostgres(["max_connections": "100"])
+        let process = try await self.drill(
+            [
+                "--proxy", "direct", "--updates", "0", "--rate", "100", "--drain-delay", "0", "--faults", "database",
+                "--restart-database", command,
+            ],
+            database: database)
+        #expect(try await process.waitForExit() == .code(1))
+        let table = process.process.outputText
+        #expect(table.contains("database restart"), "\(table)")
+        #expect(table.contains(", 0 of them missing, "), "\(table)")
+        #expect(table.contains(words), "\(table)")
+        #expect(process.process.errorText.contains("The logs are in "))
+        // The replicas keep to folders of their own.
+        #expect(!FileManager.default.fileExists(atPath: try makeFolder("drill").appending(path: ".medbuilder").path))
+    }
+
     @Test func `a drill that cannot be done says why, and leaves production alone`() async throws {
         let database = try await startPostgres()
         let mistakes: [(arguments: [String], environment: [String: String], code: Int32, words: String)] = [
@@ -84,6 +113,7 @@ import Testing
             (["--faults", "database"], [:], 64, "needs --restart-database"),
             (["--faults", "flood"], [:], 64, "kill, trap, stall, database, pool"),
             (["--rate", "0"], [:], 64, "from 1 to 50000"),
+            (["--picture", "/nonexistent/drill.svg"], [:], 64, "cannot be written"),
             (["--updates=-1"], [:], 64, "from 0 to 100"),
         ]
         for (arguments, environment, code, words) in mistakes {

@@ -37,6 +37,30 @@ import Testing
         #expect(!report.isFlawless)
     }
 
+    @Test func `a request that was on its way during an update counts there, whenever it fails`() {
+        let report = self.report([self.sample(0, due: 1900, latency: 60_000_000, .missing), self.sample(1, due: 2900)])
+        #expect(report.parts.map(\.requests) == [0, 0, 2])
+        #expect(report.failedInUpdates == 1)
+        #expect(!report.isFlawless)
+        // One that hangs for a second belongs to the part in which it hung.
+        let hung = self.report([self.sample(0, due: 200, latency: 60_000_000, .missing), self.sample(1, due: 1500)])
+        #expect(hung.parts.map(\.requests) == [0, 2, 0])
+    }
+
+    @Test func `what a replica did unasked, and an end before the end, are no success`() {
+        let phases = [DrillPhases.Phase(title: "steady", isUpdate: false, start: 0, end: 1)]
+        let good = DrillReport(plan: Drill.Plan(), phases: phases, samples: [], written: [], events: [])
+        #expect(good.isFlawless)
+        let found = DrillReport(
+            plan: Drill.Plan(), phases: phases, samples: [], written: [], events: [], findings: ["replica-1 ended"])
+        #expect(!found.isFlawless)
+        #expect(found.table.contains("Unwanted: replica-1 ended."))
+        let aborted = DrillReport(
+            plan: Drill.Plan(), phases: phases, samples: [], written: [], events: [], aborted: "No replica is ready.")
+        #expect(!aborted.isFlawless)
+        #expect(aborted.table.contains("Aborted: No replica is ready."))
+    }
+
     @Test func `a failure outside of the updates is told, and held against nobody`() {
         let report = self.report([self.sample(0, due: 500), self.sample(1, due: 2500, .refused)])
         #expect(report.parts.map(\.failed) == [0, 0, 1])
@@ -70,14 +94,15 @@ import Testing
             DrillEvent(time: 0, slot: 1, state: .gone),
         ]
         let report = self.report(
-            [self.sample(0, due: 500), self.sample(1, due: 2500, .refused), self.sample(2, due: 2600)], events: events)
+            [self.sample(0, due: 500), self.sample(1, due: 2500, .refused), self.sample(2, due: 4200)], events: events)
         let text = report.picture
         let elements = try Elements(of: text)
         #expect(elements.names.count { $0 == "polyline" } == 3)
         #expect(elements.text.contains("kill -9 of a replica"))
         #expect(elements.text.contains("place 2"))
-        // Second 2 of 3 is the highest of the failures, and is drawn at the top of its panel.
-        #expect(text.contains("840.0,216.0"))
+        // Second 2 of 4 is the highest of the failures, and is drawn at the top of its panel; the fifth is not over.
+        #expect(text.contains("652.5,286.0"))
+        #expect(!text.contains("1102.5,"))
         #expect(!text.contains("href"))
         #expect(report.endings == ["exit 0": 1])
     }

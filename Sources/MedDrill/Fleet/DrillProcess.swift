@@ -9,6 +9,7 @@ import SystemPackage
 /// A process that runs until it ends by itself, by a signal, or with the drill.
 final class DrillProcess: Sendable {
     private let identifier: Int32
+    private let log: URL
     private let ending: Task<String, any Error>
     private let hasEnded: Atomic<Bool>
 
@@ -18,8 +19,9 @@ final class DrillProcess: Sendable {
     static func start(
         _ program: String, _ arguments: [String], environment: [String: String], folder: URL, log: String
     ) async throws -> DrillProcess {
+        let log = folder.appending(path: log)
         let file = try FileDescriptor.open(
-            FilePath(folder.appending(path: log).path), .writeOnly, options: [.create, .append, .closeOnExec],
+            FilePath(log.path), .writeOnly, options: [.create, .append, .closeOnExec],
             permissions: .ownerReadWrite)
         let (started, continuation) = AsyncThrowingStream.makeStream(of: Int32.self)
         let ending = Task {
@@ -47,12 +49,13 @@ final class DrillProcess: Sendable {
                 throw error
             }
         }
-        for try await identifier in started { return DrillProcess(identifier, ending) }
+        for try await identifier in started { return DrillProcess(identifier, log, ending) }
         throw DrillError("\(program) was not started.")
     }
 
-    private init(_ identifier: Int32, _ ending: Task<String, any Error>) {
+    private init(_ identifier: Int32, _ log: URL, _ ending: Task<String, any Error>) {
         self.identifier = identifier
+        self.log = log
         self.ending = ending
         self.hasEnded = Atomic(false)
         Task {
@@ -63,6 +66,12 @@ final class DrillProcess: Sendable {
 
     /// Whether it is gone.
     var isGone: Bool { self.hasEnded.load(ordering: .acquiring) }
+
+    /// The last line that it wrote.
+    var lastLine: String {
+        let lines = (try? String(contentsOf: self.log, encoding: .utf8))?.split(separator: "\n")
+        return lines?.last.map { String($0) } ?? "none."
+    }
 
     func send(_ signal: Int32) {
         // Once it is gone, the number may be somebody else's.

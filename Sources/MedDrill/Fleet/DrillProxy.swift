@@ -45,7 +45,7 @@ public enum DrillProxy: String, Sendable, CaseIterable {
             if Self.listens(port) { return port }
             try await Task.sleep(for: .milliseconds(50))
         }
-        throw DrillError("\(self.rawValue) does not listen; its log says why.")
+        throw DrillError("\(self.rawValue) does not listen. Its last words: \(process.lastLine)")
     }
 
     private static func listens(_ port: Int) -> Bool {
@@ -96,8 +96,9 @@ public enum DrillProxy: String, Sendable, CaseIterable {
     static func nginx(port: Int, backends: [Int]) -> String {
         """
         daemon off;
+        # One process, which ends with the drill: workers would outlive a master that is killed.
+        master_process off;
         pid nginx.pid;
-        worker_processes 1;
         events { worker_connections 4096; }
         http {
             access_log off;

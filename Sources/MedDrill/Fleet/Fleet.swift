@@ -21,8 +21,21 @@ actor Fleet {
     )
     /// As `terminationGracePeriodSeconds`.
     private static let terminationGrace = Duration.seconds(35)
-    /// `DATABASE_POOL_SIZE` of the replicas; their default.
-    private static let poolSize = 6
+    /// What would have a replica listen elsewhere than where it is asked, or in another way.
+    private static let foreign = ["MANAGEMENT_PORT", "TLS_CERTIFICATE_FILE", "TLS_KEY_FILE", "TLS_CLIENT_CA_FILE"]
+
+    /// A process in its place, and what becomes of it.
+    private final class Member {
+        let name: String
+        let process: DrillProcess
+        /// Whether somebody wants it to end, and so waits for that.
+        var isLeaving = false
+
+        init(name: String, process: DrillProcess) {
+            self.name = name
+            self.process = process
+        }
+    }
 
     /// A port for each replica, and one more, for the next.
     nonisolated let ports: [Int]
@@ -31,21 +44,23 @@ actor Fleet {
     private let environment: [String: String]
     private let folder: URL
     private let client = HTTPClient(eventLoopGroupProvider: .singleton)
-    private var processes: [DrillProcess?]
+    private var members: [Member?]
     private var states: [DrillEvent.State]
     private var started = 0
     private var start = ContinuousClock.now
     private(set) var events: [DrillEvent] = []
+    /// What replicas did that nobody wanted: ended by themselves, or otherwise than they were to.
+    private(set) var findings: [String] = []
     private var watching: [Task<Void, Never>] = []
     private var announcement: (@Sendable ([Int]) -> Void)?
     private var others: [DrillProcess] = []
 
     init(count: Int, program: String, environment: [String: String], folder: URL) throws {
         self.program = program
-        self.environment = environment
+        self.environment = environment.filter { !Self.foreign.contains($0.key) }
         self.folder = folder
         self.ports = try FreePorts.find(count + 1)
-        self.processes = Array(repeating: nil, count: count + 1)
+        self.members = Array(repeating: nil, count: count + 1)
         self.states = Array(repeating: .gone, count: count + 1)
     }
 
@@ -76,7 +91,8 @@ actor Fleet {
     /// Ends everything.
     func end() async {
         for task in self.watching { task.cancel() }
-        for process in self.processes.compactMap(\.self) + self.others {
+        for member in self.members.compactMap(\.self) { member.isLeaving = true }
+        for process in self.members.compactMap(\.?.process) + self.others {
             process.send(SIGKILL)
             _ = try? await process.end()
         }
@@ -91,36 +107,66 @@ actor Fleet {
         let name = "replica-\(self.started)"
         let state = self.folder.appending(path: name)
         let environment = self.environment.merging([
-            "PORT": "\(self.ports[slot])", "STATE_DIRECTORY": state.path,
+            "HOST": "127.0.0.1", "PORT": "\(self.ports[slot])", "MEDBUILDER_STATE_DIR": state.path,
             "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=\(name)",
         ]) { $1 }
         let process = try await DrillProcess.start(
             self.program, ["serve"], environment: environment, folder: self.folder, log: "\(name).log")
-        self.processes[slot] = process
+        let member = Member(name: name, process: process)
+        self.members[slot] = member
         self.note(slot, .silent)
+        Task {
+            let ending = (try? await process.end()) ?? "unknown"
+            await self.hasEnded(slot, member, ending)
+        }
         try await self.wait("\(name) to be ready", process) { await self.look(slot) == .ready }
     }
 
     /// Replaces every replica: start new, wait until it is ready, stop old.
     func update() async throws {
-        for old in self.ports.indices.filter({ self.processes[$0] != nil }) {
-            guard let free = self.processes.firstIndex(where: { $0 == nil }) else {
+        for old in self.ports.indices.filter({ self.members[$0] != nil }) {
+            guard let free = self.members.firstIndex(where: { $0 == nil }) else {
                 throw DrillError("There is no place for another replica.")
             }
             try await self.start(free)
-            self.signal(old, SIGTERM)
-            try await self.waitForExit(old)
+            try await self.end(old, by: SIGTERM, expecting: "exit 0")
         }
     }
 
-    func signal(_ slot: Int, _ signal: Int32) { self.processes[slot]?.send(signal) }
-
-    /// Waits until the process in that place has ended, which makes the place free.
-    func waitForExit(_ slot: Int) async throws {
-        guard let process = self.processes[slot] else { return }
+    /// Has a replica end, by a signal or by what `cause` does, and waits until it has, which makes its place free. After the grace that
+    /// Kubernetes gives it is killed.
+    ///
+    /// - Parameter expected: How it is to end; anything else is a finding.
+    func end(
+        _ slot: Int, by signal: Int32? = nil, expecting expected: String, _ cause: () async -> Void = {}
+    ) async throws {
+        guard let member = self.members[slot] else { return }
+        member.isLeaving = true
+        if let signal { member.process.send(signal) }
+        await cause()
+        let process = member.process
+        let killing = Task {
+            try await Task.sleep(for: Self.terminationGrace)
+            process.send(SIGKILL)
+        }
         let ending = try await process.end()
-        self.processes[slot] = nil
+        killing.cancel()
+        if ending != expected { self.findings.append("\(member.name) ended with \(ending), and not with \(expected)") }
+        self.members[slot] = nil
         self.note(slot, .gone, exit: ending)
+    }
+
+    /// Takes note of a replica that ended although nobody wanted that, and starts another one in its place.
+    private func hasEnded(_ slot: Int, _ member: Member, _ ending: String) async {
+        guard !member.isLeaving, self.members[slot] === member else { return }
+        self.findings.append("\(member.name) ended by itself with \(ending)")
+        self.members[slot] = nil
+        self.note(slot, .gone, exit: ending)
+        do {
+            try await self.start(slot)
+        } catch {
+            self.findings.append("no replica could be started in the place of \(member.name)")
+        }
     }
 
     /// A replica that is ready.
@@ -131,9 +177,9 @@ actor Fleet {
 
     /// Waits until every replica that there is is ready.
     func waitUntilAllAreReady() async throws {
-        for (slot, process) in self.processes.enumerated() {
-            guard let process else { continue }
-            try await self.wait("a replica to be ready again", process) { await self.look(slot) == .ready }
+        for (slot, member) in self.members.enumerated() {
+            guard let member else { continue }
+            try await self.wait("a replica to be ready again", member.process) { await self.look(slot) == .ready }
         }
     }
 
@@ -145,14 +191,8 @@ actor Fleet {
             let isAlive = (try? await self.ask(slot, "/live", limit: Self.livenessTimeout)) == 200
             failures = isAlive ? 0 : failures + 1
         }
-        self.signal(slot, SIGTERM)
-        let process = self.processes[slot]
-        let killing = Task {
-            try await Task.sleep(for: Self.terminationGrace)
-            process?.send(SIGKILL)
-        }
-        try await self.waitForExit(slot)
-        killing.cancel()
+        // Its tasks never end, so the deadline does.
+        try await self.end(slot, by: SIGTERM, expecting: "exit 1")
         try await self.start(slot)
     }
 
@@ -160,7 +200,7 @@ actor Fleet {
     func fillPool(_ slot: Int, for time: Duration) async throws {
         let path = "/_drill/transaction?value=held&ms=\(Int(time / .milliseconds(1)))"
         await withTaskGroup(of: Void.self) { group in
-            for _ in 0..<Self.poolSize {
+            for _ in 0..<(self.environment["DATABASE_POOL_SIZE"].flatMap { Int($0) } ?? 6) {
                 group.addTask { _ = try? await self.ask(slot, path, method: .POST, limit: time + .seconds(20)) }
             }
         }
@@ -179,10 +219,10 @@ actor Fleet {
 
     @discardableResult
     private func look(_ slot: Int) async -> DrillEvent.State {
-        guard let process = self.processes[slot] else { return .gone }
+        guard let member = self.members[slot] else { return .gone }
         let status = try? await self.ask(slot, "/ready", limit: .seconds(1))
         // Somebody else may have noted its end meanwhile.
-        guard self.processes[slot] === process, !process.isGone else { return self.states[slot] }
+        guard self.members[slot] === member, !member.process.isGone else { return self.states[slot] }
         let state: DrillEvent.State = status == 200 ? .ready : status == nil ? .silent : .unready
         self.note(slot, state)
         return state
@@ -201,7 +241,10 @@ actor Fleet {
     ) async throws {
         let end = ContinuousClock.now + Self.startLimit
         while !(await isSo()) {
-            if process.isGone { throw DrillError("Waited for \(what); it has ended: \(try await process.end()).") }
+            if process.isGone {
+                throw DrillError(
+                    "Waited for \(what); it has ended: \(try await process.end()). Its last words: \(process.lastLine)")
+            }
             if ContinuousClock.now > end { throw DrillError("Waited for \(what) in vain.") }
             try await Task.sleep(for: .milliseconds(50))
         }

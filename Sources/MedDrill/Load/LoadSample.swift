@@ -47,6 +47,12 @@ package struct LoadSample: Sendable, Equatable {
         self.wasRetried = wasRetried
     }
 
+    /// When it was due, in seconds since the start of the load.
+    var start: Double { Double(self.due) / 1000 }
+
+    /// When it ended, but at most a second after it was due.
+    var moment: Double { self.start + min(Double(self.latency) / 1_000_000, 1) }
+
     /// When it ended, in seconds since the start of the load.
     package var end: Double { Double(self.due) / 1000 + Double(self.latency) / 1_000_000 }
 }

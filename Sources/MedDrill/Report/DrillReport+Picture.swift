@@ -20,12 +20,14 @@ extension DrillReport {
         init(_ report: DrillReport) {
             self.report = report
             let last = report.samples.map(\.end).max() ?? 0
-            self.seconds = Int(last) + 1
+            // A second that is not over looks like an outage; but one there must be.
+            self.seconds = max(Int(last), 1)
             self.requests = Array(repeating: 0, count: self.seconds)
             self.failures = self.requests
             var latencies = Array(repeating: [UInt32](), count: self.seconds)
             for sample in report.samples {
                 let second = Int(sample.end)
+                guard second < self.seconds else { continue }
                 self.requests[second] += 1
                 if sample.fate.isSuccess {
                     latencies[second].append(sample.latency)
@@ -44,8 +46,9 @@ extension DrillReport {
                 """
                 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1020 \(Self.number(total))" role="img" \
                 font-family="sans-serif" font-size="11">
-                <title>\(Self.escaped("Drill: \(self.report.plan.rate) requests a second, \(self.report.plan.proxy.rawValue)"))</title>
+                <title>\(self.title)</title>
                 <rect width="1020" height="\(Self.number(total))" fill="#ffffff"/>
+                <text x="\(Self.number(Self.left))" y="20" font-size="14" font-weight="bold">\(self.title)</text>
                 """
             ]
             parts.append(self.marks(bottom: readinessTop + Double(slots) * (Self.rowHeight + 6)))
@@ -58,7 +61,14 @@ extension DrillReport {
             return parts.joined(separator: "\n")
         }
 
-        private static func top(_ panel: Int) -> Double { 60 + Double(panel) * (self.height + self.gap) }
+        private var title: String {
+            let plan = self.report.plan
+            let before = plan.proxy == .direct ? "clients choose a replica" : "behind \(plan.proxy.rawValue)"
+            return
+                "Drill: \(plan.replicas) replicas, \(plan.rate) requests a second, \(before), drain delay \(plan.drainDelay) s"
+        }
+
+        private static func top(_ panel: Int) -> Double { 130 + Double(panel) * (self.height + self.gap) }
 
         private func x(_ second: Double) -> Double {
             Self.left + min(second / Double(max(self.seconds, 1)), 1) * Self.width
@@ -91,8 +101,8 @@ extension DrillReport {
                 // Many updates have no room for their names.
                 let name = part.isUpdate && updates > 3 ? String(part.title.drop { !$0.isNumber }) : part.title
                 return """
-                    <line x1="\(x)" y1="30" x2="\(x)" y2="\(Self.number(bottom))" stroke="#cccccc" stroke-dasharray="3 3"/>
-                    <text x="\(x)" y="24" transform="rotate(-20 \(x) 24)" fill="#444444">\(Self.escaped(name))</text>
+                    <line x1="\(x)" y1="100" x2="\(x)" y2="\(Self.number(bottom))" stroke="#cccccc" stroke-dasharray="3 3"/>
+                    <text x="\(x)" y="94" transform="rotate(-20 \(x) 94)" fill="#444444">\(Self.escaped(name))</text>
                     """
             }.joined(separator: "\n")
         }

@@ -7,7 +7,7 @@ extension DrillReport {
     /// The report as text: a line for each part, the failures below the part that they belong to, and the verdict.
     public var table: String {
         var lines = [
-            Self.line("", ["seconds", "requests", "per second", "failed", "retried", "p50 ms", "p99 ms", "slowest ms"])
+            Self.line("", ["seconds", "requests", "a second", "failed", "retried", "p50 ms", "p99 ms", "slowest ms"])
         ]
         for part in self.parts {
             lines.append(
@@ -30,8 +30,9 @@ extension DrillReport {
         let endings = self.endings.sorted { $0.key < $1.key }.map { "\($1) × \($0)" }.joined(separator: ", ")
         lines.append("Processes ended: \(endings.isEmpty ? "none" : endings).")
         let updates = self.parts.filter(\.isUpdate)
-        let failed = updates.reduce(0) { $0 + $1.failed }
-        lines.append("Rolling updates: \(updates.count), with \(failed) failed requests.")
+        lines.append("Rolling updates: \(updates.count), with \(self.failedInUpdates) failed requests.")
+        lines += self.findings.map { "Unwanted: \($0)." }
+        if let aborted = self.aborted { lines.append("Aborted: \(aborted)") }
         return lines.joined(separator: "\n")
     }
 

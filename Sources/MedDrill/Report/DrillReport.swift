@@ -3,7 +3,8 @@
 
 /// What a drill came to.
 public struct DrillReport: Sendable {
-    /// One part of a drill, and what its clients saw. A request belongs to the part in which it ended.
+    /// One part of a drill, and what its clients saw. A request belongs to the part in which it ended, or in which it had waited for a
+    /// second: one that was on its way when a fault struck is the fault's, and one that hangs is not that of the next fault.
     public struct Part: Sendable, Equatable {
         /// What was done.
         public var title: String
@@ -33,20 +34,32 @@ public struct DrillReport: Sendable {
     public let missing: Int
     /// How many writes it has more than once: repeated by a client or a proxy that could not know.
     public let repeated: Int
+    /// How many requests failed that were on their way during a rolling update, whenever they ended.
+    public let failedInUpdates: Int
+    /// What replicas did that nobody wanted.
+    public let findings: [String]
+    /// Why the drill was not done to its end.
+    public let aborted: String?
     /// What was seen of each replica.
     public let events: [DrillEvent]
     let samples: [LoadSample]
 
     init(
-        plan: Drill.Plan, phases: [DrillPhases.Phase], samples: [LoadSample], written: [UInt32], events: [DrillEvent]
+        plan: Drill.Plan, phases: [DrillPhases.Phase], samples: [LoadSample], written: [UInt32], events: [DrillEvent],
+        findings: [String] = [], aborted: String? = nil
     ) {
         self.plan = plan
         self.parts = phases.enumerated().map { index, phase in
             // What ends after the last of them is still of the last of them.
             let end = index == phases.count - 1 ? .infinity : phase.end
-            let inside = samples.filter { $0.end >= phase.start && $0.end < end }
-            return Part(phase, inside)
+            return Part(phase, samples.filter { phase.start <= $0.moment && $0.moment < end })
         }
+        let updates = phases.filter(\.isUpdate)
+        self.failedInUpdates = samples.count { sample in
+            !sample.fate.isSuccess && updates.contains { sample.start < $0.end && $0.start <= sample.end }
+        }
+        self.findings = findings
+        self.aborted = aborted
         let counts = Dictionary(written.map { ($0, 1) }, uniquingKeysWith: +)
         let acknowledged = samples.filter { $0.isWrite && $0.fate.isSuccess }.map(\.sequence)
         self.acknowledged = acknowledged.count
@@ -61,8 +74,11 @@ public struct DrillReport: Sendable {
         Dictionary(self.events.compactMap(\.exit).map { ($0, 1) }, uniquingKeysWith: +)
     }
 
-    /// Whether no request failed in a rolling update, and no acknowledged write is missing.
-    public var isFlawless: Bool { self.missing == 0 && self.parts.allSatisfy { !$0.isUpdate || $0.failed == 0 } }
+    /// Whether it was done to its end, no request failed in a rolling update, no acknowledged write is missing, and every replica ended
+    /// only when and as it was to.
+    public var isFlawless: Bool {
+        self.aborted == nil && self.failedInUpdates == 0 && self.missing == 0 && self.findings.isEmpty
+    }
 }
 
 extension DrillReport.Part {

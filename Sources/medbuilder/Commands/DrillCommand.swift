@@ -14,8 +14,9 @@ struct DrillCommand: AsyncParsableCommand {
         commandName: "drill",
         abstract: "Replace replicas of this program under load, break some, and tell what the clients saw.",
         discussion: """
-            It starts replicas on ports of this machine, on the database that the settings name, which must be PostgreSQL: its rows of \
-            drills are added to. It ends with 0 if no request failed in a rolling update and no acknowledged write is missing, else with 1.
+            It starts replicas behind HAProxy, or what --proxy names, on ports of this machine, on the database that the settings name. \
+            That must be PostgreSQL; its schema is brought up to date, and rows are added to its table of drills. It ends with 0 if no \
+            request failed in a rolling update, no acknowledged write is missing and no replica ended unasked, else with 1.
             """
     )
 
@@ -53,6 +54,13 @@ struct DrillCommand: AsyncParsableCommand {
         guard (0...60).contains(self.drainDelay) else {
             throw ValidationError("--drain-delay takes a number of seconds from 0 to 60.")
         }
+        if let picture = self.picture {
+            // Known before the drill, and not after minutes of it.
+            guard let file = fopen(picture, "w") else {
+                throw ValidationError("--picture names a file that cannot be written.")
+            }
+            fclose(file)
+        }
         if self.faults.contains(.database), self.restartDatabase == nil {
             throw ValidationError("The fault 'database' needs --restart-database.")
         }
@@ -82,7 +90,8 @@ struct DrillCommand: AsyncParsableCommand {
         let folder = FileManager.default.temporaryDirectory.appending(path: "medbuilder-drill-\(UUID().uuidString)")
         let report: DrillReport
         do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
             try await database.open()
             try await database.migrate()
             report = try await Drill(
@@ -94,14 +103,16 @@ struct DrillCommand: AsyncParsableCommand {
             throw Complaint.exit(
                 "\(error) The logs are in \(folder.path).", code: MedRuntime.ExitCode.unavailable)
         }
-        print(report.table)
-        if let picture = self.picture {
-            try Data(report.picture.utf8).write(to: URL(filePath: picture))
+        let table = Data((report.table + "\n").utf8)
+        do {
+            // First of all where there is surely room, since it cannot be had again.
+            try table.write(to: folder.appending(path: "table.txt"))
+            try FileHandle.standardOutput.write(contentsOf: table)
+            if let picture = self.picture { try Data(report.picture.utf8).write(to: URL(filePath: picture)) }
+        } catch {
+            throw Complaint.exit("The results could not be written. Table and logs are in \(folder.path).", code: 1)
         }
-        guard report.isFlawless else {
-            FileHandle.standardError.write(Data("The logs are in \(folder.path).\n".utf8))
-            throw ArgumentParser.ExitCode(1)
-        }
+        guard report.isFlawless else { throw Complaint.exit("The logs are in \(folder.path).", code: 1) }
         try? FileManager.default.removeItem(at: folder)
     }
 
