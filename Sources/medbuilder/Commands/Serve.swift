@@ -121,6 +121,7 @@ struct Serve: AsyncParsableCommand {
             recorded: { note.isInDatabase() },
             telemetry: telemetry,
             levels: levels,
+            serviceManager: ServiceManager(environment: ProcessInfo.processInfo.environment),
             accessLogger: Logger(label: "medbuilder.access"),
             logger: logger
         )
