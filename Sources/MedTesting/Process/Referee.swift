@@ -6,6 +6,11 @@ import Foundation
 /// Asks a program of `Tests/Referees`, which reads what we write with somebody else's code, and gives what it printed; that it found
 /// something is an error, with what it found. `make test` has installed what the programs need.
 package func askReferee(_ name: String, _ arguments: String...) async throws -> String {
+    try await askReferee(name, arguments)
+}
+
+/// The same, with the arguments in an array.
+package func askReferee(_ name: String, _ arguments: [String]) async throws -> String {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
     let process = try ChildProcess(
