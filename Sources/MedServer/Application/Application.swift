@@ -26,6 +26,7 @@ public final class Application: Sendable {
     private let server: HTTPServer
     private let tls: TLSIdentity?
     private let stalls: StallWatch
+    private let serviceManager: ServiceManager?
     private let progress: StartUpProgress
     private let services: [any Service]
     private let book: ShutdownBook
@@ -50,6 +51,7 @@ public final class Application: Sendable {
     ///   - recorded: called when the database has the record of this process's shutdown.
     ///   - telemetry: what is measured, shown at `/metrics` if the settings say so; without it, there is no such page.
     ///   - levels: of the log, which the management port may change for a while; whatever changes them, `logger` is told.
+    ///   - serviceManager: is told when the ports are open, when the shutdown begins, and that nothing is stalled.
     ///   - accessLogger: gets a line for every request that is not a probe.
     ///   - accessDataset: the field `event.dataset` of these lines.
     ///   - logger: for everything else.
@@ -69,6 +71,7 @@ public final class Application: Sendable {
         recorded: @escaping @Sendable () -> Void = {},
         telemetry: ServerTelemetry? = nil,
         levels: LogLevels? = nil,
+        serviceManager: ServiceManager? = nil,
         accessLogger: Logger? = nil,
         accessDataset: String = "medbuilder.access",
         logger: Logger
@@ -150,6 +153,7 @@ public final class Application: Sendable {
             server.entered(phase)
             probes.logChanges()
         }
+        serviceManager?.follow(lifecycle, stalls)
         self.book = ShutdownBook(
             database: base, engine: engine, lifecycle: lifecycle, instance: instance, unrecorded: unrecorded,
             recorded: recorded, shutdowns: telemetry?.shutdowns, logger: logger)
@@ -163,6 +167,7 @@ public final class Application: Sendable {
         self.server = server
         self.tls = tls
         self.stalls = stalls
+        self.serviceManager = serviceManager
         self.services = (tls.map { [$0] } ?? []) + services
         self.logger = logger
     }
@@ -181,6 +186,7 @@ public final class Application: Sendable {
             self.logger.notice("management on port \(port)")
         }
         self.stalls.start()
+        self.serviceManager?.ready()
         self.logger.notice("serving on port \(port)")
         return port
     }

@@ -122,6 +122,7 @@ struct Serve: AsyncParsableCommand {
             recorded: { note.isInDatabase() },
             telemetry: telemetry,
             levels: levels,
+            serviceManager: ServiceManager(environment: ProcessInfo.processInfo.environment),
             accessLogger: Logger(label: "medbuilder.access"),
             accessDataset: "\(service.name).access",
             logger: logger
