@@ -56,7 +56,7 @@ struct LogLevelRoute: Sendable {
             let words = (request.headers[.authorization] ?? "").split(separator: " ", maxSplits: 1)
             if words.count == 2, words[0].lowercased() == "bearer", token.matches(words[1]) { return }
         }
-        let isHere = context.channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }?.isLoopback ?? false
+        let isHere = context.channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }?.isLocalhost ?? false
         guard isHere, !Self.isForAnother(request.headers) else { throw HTTPError(.forbidden) }
     }
 

@@ -19,8 +19,9 @@ struct IPAddress: Sendable, Hashable {
 
     var isIPv4: Bool { self.bits >> 32 == 0xFFFF }
 
-    /// Whether it is this machine's own: 127.0.0.0/8 or ::1.
-    var isLoopback: Bool { self.bits == 1 || (self.isIPv4 && self.bits >> 24 & 0xFF == 127) }
+    /// Whether it is 127.0.0.1 or ::1, from where nobody but this machine speaks.
+    /// The rest of 127.0.0.0/8 is this machine as well, and where some proxies come from that say nothing of whom they speak for.
+    var isLocalhost: Bool { self.bits == 1 || (self.isIPv4 && self.bits & 0xFFFF_FFFF == 0x7F00_0001) }
 
     /// Reads an address as people and `inet_pton` write it. What is ambiguous (`010.0.0.1`, `1.2.3`, `0x7f.1`) is none.
     init?(_ text: some StringProtocol) { self.init(utf8: Substring(text).utf8) }

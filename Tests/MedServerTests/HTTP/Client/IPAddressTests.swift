@@ -29,6 +29,13 @@ import Testing
         #expect(IPAddress(written) == address)
     }
 
+    @Test func `localhost is two addresses, and not all that lead to this machine`() throws {
+        for text in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] { #expect(try #require(IPAddress(text)).isLocalhost) }
+        for text in ["127.0.0.6", "127.0.0.0", "10.0.0.1", "0.0.0.0", "::", "::2", "126.0.0.1", "2001:db8::7f00:1"] {
+            #expect(try #require(IPAddress(text)).isLocalhost == false)
+        }
+    }
+
     @Test(arguments: [
         "", " ", "010.0.0.1", "10.0.0.01", "00.0.0.0", "1.2.3", "1.2.3.4.5", "1.2.3.", ".1.2.3", "1..2.3", "256.0.0.1",
         "0x7f.0.0.1", "2130706433", "10.0.0.1 ", " 10.0.0.1", "10.0.0.1\0", "10.0.0.1%eth0", "١.2.3.4", "+1.2.3.4", ":",
