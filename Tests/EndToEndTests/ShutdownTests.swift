@@ -7,6 +7,26 @@ import Testing
 
 /// The phases: what each of them does to whom.
 @Suite(.endToEnd) struct ShutdownTests {
+    @Test func `while clients come, they are refused for half a second more, and not reset`() async throws {
+        let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "10"])
+        let port = try await server.port
+        let held = try await server.inFlight("/_drill/sleep?ms=300")
+        server.send(SIGTERM)
+        // Each on a connection of its own, one after the other, until nobody is there any more.
+        var refused = 0
+        var refusedAfterwards = 0
+        while let answer = try? await RawClient.exchange(port: port, "POST", "/_drill/transaction") {
+            #expect(answer.status == 503)
+            refused += 1
+            if server.messages.contains("Server closed, cleaning up resources...") { refusedAfterwards += 1 }
+        }
+        #expect(try await held.response().status == 200)
+        #expect(refused > 0)
+        // All that is in flight is done by then; without the wait the exit comes before the next request.
+        #expect(refusedAfterwards > 20, "\(refused) in all")
+        #expect(try await server.waitForExit() == .code(0))
+    }
+
     @Test(arguments: [(SIGTERM, Sentence.terminate), (SIGINT, Sentence.interrupt)])
     func `an idle server stops gracefully`(signal: Int32, sentence: String) async throws {
         let server = try await readyServer()

@@ -24,8 +24,19 @@ final class ConnectionTable: Sendable {
 
     private let limit: Int
     private let connections = Mutex<[ObjectIdentifier: ServerConnection]>([:])
+    /// When a request was last refused because of the shutdown, by the uptime; 0 if none was.
+    private let lastRefusal = Atomic<UInt64>(0)
 
     init(limit: Int) { self.limit = limit }
+
+    /// A request is refused because of the shutdown.
+    func refuses() { self.lastRefusal.store(NIODeadline.now().uptimeNanoseconds, ordering: .relaxed) }
+
+    /// Whether a request was refused because of the shutdown so short a time ago.
+    func hasRefused(within time: TimeAmount) -> Bool {
+        let moment = self.lastRefusal.load(ordering: .relaxed)
+        return moment > 0 && NIODeadline.now() < .uptimeNanoseconds(moment) + time
+    }
 
     /// Enters a connection, and says what it may do. Makes room for it if it can; nil if there is none at all.
     func add(_ new: ServerConnection) -> Admission? {

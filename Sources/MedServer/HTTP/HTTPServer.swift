@@ -18,6 +18,11 @@ final class HTTPServer: Sendable {
     static let eventLoopCount = max(1, System.coreCount / 2)
 
     /// A port that is open.
+    /// For so long nobody may have been refused before the exit,
+    private static let refusalPause = TimeAmount.milliseconds(50)
+    /// unless others have come for so long.
+    private static let refusalLimit = TimeAmount.milliseconds(500)
+
     private struct Listener {
         var channel: any Channel
         var standIn: StandInListener?
@@ -84,8 +89,13 @@ final class HTTPServer: Sendable {
 
     /// Reads nothing more, and has what was read answered: the very last step before the exit.
     ///
-    /// What comes later is reset by the exit, which tells its client that nobody has read it.
+    /// What comes later is reset by the exit, which tells its client that nobody has read it. But not every client understands that: nginx
+    /// repeats a POST that was refused, and none that was reset. So as long as requests come it goes on refusing them, for a while.
     func settle() async {
+        let limit = NIODeadline.now() + Self.refusalLimit
+        while NIODeadline.now() < limit, self.shared.table.hasRefused(within: Self.refusalPause) {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
         for listener in self.state.withLock(\.listeners) {
             try? await listener.channel.setOption(.autoRead, value: false).get()
         }
