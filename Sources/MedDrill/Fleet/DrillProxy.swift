@@ -130,7 +130,18 @@ public enum DrillProxy: String, Sendable, CaseIterable {
                     error_page 503 = @again;
                     recursive_error_pages on;
                 }
+                # nginx may choose the same server again, since it does not count such an answer as a failure.
                 location @again {
+                    proxy_pass http://backends;
+                    proxy_intercept_errors on;
+                    error_page 503 = @once_more;
+                }
+                location @once_more {
+                    proxy_pass http://backends;
+                    proxy_intercept_errors on;
+                    error_page 503 = @at_last;
+                }
+                location @at_last {
                     proxy_pass http://backends;
                 }
             }
