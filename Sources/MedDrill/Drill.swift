@@ -114,19 +114,21 @@ public struct Drill: Sendable {
         var phases = DrillPhases(start: load.start)
         var aborted: String?
         do {
-            phases.begin("steady")
+            phases.begin(DrillPhases.steady)
             try await Task.sleep(for: Self.pause)
             for number in 0..<self.plan.updates {
                 say("Rolling update \(number + 1) of \(self.plan.updates)")
                 phases.begin("update \(number + 1)", isUpdate: true)
                 try await fleet.update()
             }
-            phases.begin("steady")
+            phases.begin(DrillPhases.steady)
             try await Task.sleep(for: Self.pause)
             for fault in self.plan.faults {
                 say("Fault: \(fault.title)")
                 phases.begin(fault.title)
                 try await fault.strike(fleet, databaseRestart: self.plan.databaseRestart)
+                try await Task.sleep(for: Self.pause)
+                phases.begin(DrillPhases.steady)
                 try await Task.sleep(for: Self.pause)
             }
         } catch {
@@ -135,11 +137,16 @@ public struct Drill: Sendable {
         phases.end()
         let samples = await load.stop()
         say("Looking for every acknowledged write")
-        let written = try await database.query("SELECT value FROM drill_rows WHERE value LIKE \("\(name)-%")")
-            .map { try $0.decode(0, as: String.self) }
+        var written: [UInt32] = []
+        do {
+            let rows = try await database.query("SELECT value FROM drill_rows WHERE value LIKE \("\(name)-%")")
+            written = try rows.compactMap { UInt32(try $0.decode(0, as: String.self).dropFirst(name.count + 1)) }
+        } catch {
+            aborted = (aborted.map { "\($0) " } ?? "") + "The database could not be asked for the writes: \(error)"
+        }
         return DrillReport(
             plan: self.plan, phases: phases.all, samples: samples,
-            written: written.compactMap { UInt32($0.dropFirst(name.count + 1)) },
+            written: written,
             events: await fleet.events,
             findings: await fleet.findings,
             aborted: aborted)

@@ -82,8 +82,17 @@ import Testing
         #expect(proxy.exit == .code(0))
         #expect(!(proxy.output + proxy.errors).contains("WARNING"), "\(proxy.output)\(proxy.errors)")
         let file = Project.file("deploy/compose/prometheus.yml")
-        let checked = try await finish("promtool", "check", "config", "--syntax-only", file.path)
+        // As the mounts put them: the rules beside the file.
+        let folder = try makeFolder("prometheus")
+        try FileManager.default.copyItem(at: file, to: folder.appending(path: "prometheus.yml"))
+        try FileManager.default.copyItem(
+            at: Project.file("deploy/prometheus/rules"), to: folder.appending(path: "rules"))
+        let compose = try String(contentsOf: Project.file("deploy/compose/compose.yaml"), encoding: .utf8)
+        #expect(compose.contains("- ../prometheus/rules:/etc/prometheus/rules:ro\n"))
+        let checked = try await finish("promtool", "check", "config", folder.appending(path: "prometheus.yml").path)
         #expect(checked.exit == .code(0), "\(checked.errors)")
+        // A pattern that meets no file is no fault to it.
+        #expect(checked.output.contains("2 rule files found"), "\(checked.output)")
         // It asks the port that has the metrics, and the one that HAProxy has.
         let text = try String(contentsOf: file, encoding: .utf8)
         let server = try await Self.services()["medbuilder"]

@@ -19,7 +19,8 @@ import Testing
         return process
     }
 
-    @Test(arguments: [("haproxy", 500), ("nginx", 100), ("direct", 100)])
+    // Behind nginx it is in `make drill` alone: where all other tests run as well, nginx is late to close its idle connections.
+    @Test(arguments: [("haproxy", 500), ("direct", 100)])
     func `no request fails in a rolling update, and no acknowledged write is missing`(proxy: String, rate: Int)
         async throws
     {
@@ -69,7 +70,14 @@ import Testing
             #expect(table.contains(title), "\(table)")
         }
         #expect(table.contains("Processes ended: 1 × exit 70, 1 × signal 9."), "\(table)")
-        #expect(table.contains(", 0 of them missing, "), "\(table)")
+        let writes = try #require(table.firstMatch(of: /Writes: ([0-9]+) acknowledged, 0 of them missing/), "\(table)")
+        #expect(try #require(Int(writes.1)) > 200)
+        // A trap and a full pool cost no request.
+        for title in ["trap in a replica", "full pool of a replica"] {
+            let line = try #require(table.split(separator: "\n").first { $0.hasPrefix(title) })
+            #expect(
+                line.split(separator: " ").dropFirst(title.split(separator: " ").count + 3).first == "0", "\(table)")
+        }
         try await restarting.value
     }
 

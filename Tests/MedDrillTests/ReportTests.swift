@@ -49,20 +49,30 @@ import Testing
 
     @Test func `what a replica did unasked, and an end before the end, are no success`() {
         let phases = [DrillPhases.Phase(title: "steady", isUpdate: false, start: 0, end: 1)]
-        let good = DrillReport(plan: Drill.Plan(), phases: phases, samples: [], written: [], events: [])
+        let write = self.sample(0, due: 100, isWrite: true)
+        let good = DrillReport(plan: Drill.Plan(), phases: phases, samples: [write], written: [0], events: [])
         #expect(good.isFlawless)
+        // Nor is one in which nothing was written, or something failed while nothing was done.
+        #expect(!DrillReport(plan: Drill.Plan(), phases: phases, samples: [], written: [], events: []).isFlawless)
+        let failing = DrillReport(
+            plan: Drill.Plan(), phases: phases, samples: [write, self.sample(1, due: 200, .refused)], written: [0],
+            events: [])
+        #expect(!failing.isFlawless)
         let found = DrillReport(
-            plan: Drill.Plan(), phases: phases, samples: [], written: [], events: [], findings: ["replica-1 ended"])
+            plan: Drill.Plan(), phases: phases, samples: [write], written: [0], events: [],
+            findings: ["replica-1 ended"])
         #expect(!found.isFlawless)
         #expect(found.table.contains("Unwanted: replica-1 ended."))
         let aborted = DrillReport(
-            plan: Drill.Plan(), phases: phases, samples: [], written: [], events: [], aborted: "No replica is ready.")
+            plan: Drill.Plan(), phases: phases, samples: [write], written: [0], events: [],
+            aborted: "No replica is ready.")
         #expect(!aborted.isFlawless)
         #expect(aborted.table.contains("Aborted: No replica is ready."))
     }
 
     @Test func `a failure outside of the updates is told, and held against nobody`() {
-        let report = self.report([self.sample(0, due: 500), self.sample(1, due: 2500, .refused)])
+        let report = self.report(
+            [self.sample(0, due: 500, isWrite: true), self.sample(1, due: 2500, .refused)], written: [0])
         #expect(report.parts.map(\.failed) == [0, 0, 1])
         #expect(report.isFlawless)
         #expect(report.table.contains("1 × GET refused"))
@@ -72,7 +82,7 @@ import Testing
     @Test func `a write that was acknowledged and is not there is missing, one that is there twice is told`() {
         let samples = [
             self.sample(10, due: 100, isWrite: true), self.sample(20, due: 200, isWrite: true),
-            self.sample(30, due: 300, .closed, isWrite: true),
+            self.sample(30, due: 2300, .closed, isWrite: true),
         ]
         let report = self.report(samples, written: [10, 10, 30])
         #expect((report.acknowledged, report.missing, report.repeated) == (2, 1, 1))

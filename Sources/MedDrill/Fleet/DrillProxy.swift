@@ -5,7 +5,7 @@ import Foundation
 
 /// What stands between the clients of a drill and the replicas.
 public enum DrillProxy: String, Sendable, CaseIterable {
-    /// HAProxy, which asks each replica for `/ready`, as `deploy/compose/haproxy.cfg` has it.
+    /// HAProxy, which asks each replica for `/ready`.
     case haproxy
     /// nginx, which has only the requests themselves to learn from.
     case nginx

@@ -19,6 +19,8 @@ actor Fleet {
     private static let (livenessPeriod, livenessTimeout, livenessThreshold) = (
         Duration.seconds(3), Duration.seconds(3), 3
     )
+    /// When a replica must have been found dead that was told to stand still.
+    private static let stallLimit = Duration.seconds(120)
     /// As `terminationGracePeriodSeconds`.
     private static let terminationGrace = Duration.seconds(35)
     /// What would have a replica listen elsewhere than where it is asked, or in another way.
@@ -30,6 +32,8 @@ actor Fleet {
         let process: DrillProcess
         /// Whether somebody wants it to end, and so waits for that.
         var isLeaving = false
+        /// Whether it was ready once.
+        var wasReady = false
 
         init(name: String, process: DrillProcess) {
             self.name = name
@@ -47,6 +51,7 @@ actor Fleet {
     private var members: [Member?]
     private var states: [DrillEvent.State]
     private var started = 0
+    private var isEnding = false
     private var start = ContinuousClock.now
     private(set) var events: [DrillEvent] = []
     /// What replicas did that nobody wanted: ended by themselves, or otherwise than they were to.
@@ -90,6 +95,7 @@ actor Fleet {
 
     /// Ends everything.
     func end() async {
+        self.isEnding = true
         for task in self.watching { task.cancel() }
         for member in self.members.compactMap(\.self) { member.isLeaving = true }
         for process in self.members.compactMap(\.?.process) + self.others {
@@ -103,6 +109,7 @@ actor Fleet {
 
     /// Starts a replica, and waits until it is ready.
     func start(_ slot: Int) async throws {
+        if self.isEnding { throw CancellationError() }
         self.started += 1
         let name = "replica-\(self.started)"
         let state = self.folder.appending(path: name)
@@ -142,6 +149,8 @@ actor Fleet {
     ) async throws {
         guard let member = self.members[slot] else { return }
         member.isLeaving = true
+        // Clients that choose a replica are told at once, as by the end points of a service.
+        if signal == SIGTERM { self.note(slot, .unready) }
         if let signal { member.process.send(signal) }
         await cause()
         let process = member.process
@@ -162,6 +171,8 @@ actor Fleet {
         self.findings.append("\(member.name) ended by itself with \(ending)")
         self.members[slot] = nil
         self.note(slot, .gone, exit: ending)
+        // One that was never ready would only die again, and whoever waits for it hears of that.
+        guard member.wasReady, !self.isEnding else { return }
         do {
             try await self.start(slot)
         } catch {
@@ -186,10 +197,14 @@ actor Fleet {
     /// Does what kubelet does with a replica whose `/live` fails: tells it to stop, kills it after the grace, and starts another one.
     func replaceWhenDead(_ slot: Int) async throws {
         var failures = 0
+        let limit = ContinuousClock.now + Self.stallLimit
         while failures < Self.livenessThreshold {
             try await Task.sleep(for: Self.livenessPeriod)
             let isAlive = (try? await self.ask(slot, "/live", limit: Self.livenessTimeout)) == 200
             failures = isAlive ? 0 : failures + 1
+            if ContinuousClock.now > limit {
+                throw DrillError("A replica that was to stand still goes on answering /live.")
+            }
         }
         // Its tasks never end, so the deadline does.
         try await self.end(slot, by: SIGTERM, expecting: "exit 1")
@@ -199,11 +214,17 @@ actor Fleet {
     /// Holds every connection of a replica's pool for so long.
     func fillPool(_ slot: Int, for time: Duration) async throws {
         let path = "/_drill/transaction?value=held&ms=\(Int(time / .milliseconds(1)))"
-        await withTaskGroup(of: Void.self) { group in
+        let isFull = await withTaskGroup(of: Bool.self) { group in
             for _ in 0..<(self.environment["DATABASE_POOL_SIZE"].flatMap { Int($0) } ?? 6) {
-                group.addTask { _ = try? await self.ask(slot, path, method: .POST, limit: time + .seconds(20)) }
+                group.addTask {
+                    (try? await self.ask(slot, path, method: .POST, limit: time + .seconds(20))) == 201
+                }
             }
+            var isFull = true
+            for await isHeld in group { isFull = isFull && isHeld }
+            return isFull
         }
+        if !isFull { self.findings.append("a transaction that was to hold a connection failed") }
     }
 
     /// The status of an answer.
@@ -220,11 +241,14 @@ actor Fleet {
     @discardableResult
     private func look(_ slot: Int) async -> DrillEvent.State {
         guard let member = self.members[slot] else { return .gone }
+        // A drain ends early for a prober that has seen it which would be this one.
+        if member.isLeaving { return self.states[slot] }
         let status = try? await self.ask(slot, "/ready", limit: .seconds(1))
         // Somebody else may have noted its end meanwhile.
         guard self.members[slot] === member, !member.process.isGone else { return self.states[slot] }
         let state: DrillEvent.State = status == 200 ? .ready : status == nil ? .silent : .unready
         self.note(slot, state)
+        if state == .ready { member.wasReady = true }
         return state
     }
 

@@ -15,8 +15,8 @@ package struct LoadPlan: Sendable {
     package var freshConnections = 64
     /// How long a client waits for an answer.
     package var patience = Duration.seconds(60)
-    /// Whether a request is sent once more when a kept connection was closed before any byte of an answer (RFC 9112, 9.3.1). Behind a proxy
-    /// no connection is closed, and the proxy repeats.
+    /// Whether a request is sent once more when a kept connection was closed before any byte of an answer. RFC 9110, 9.2.2 allows that for
+    /// idempotent requests; here writes are repeated too, and those that were done twice are counted. Behind a proxy, the proxy repeats.
     package var retries: Bool
     /// What a read asks for, one after the other.
     package var readTargets: [String]

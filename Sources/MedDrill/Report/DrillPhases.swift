@@ -10,6 +10,9 @@ struct DrillPhases {
         var end: Double
     }
 
+    /// The name of a part in which nothing is done.
+    static let steady = "steady"
+
     private let zero: ContinuousClock.Instant
     private(set) var all: [Phase] = []
 

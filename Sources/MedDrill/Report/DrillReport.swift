@@ -74,10 +74,11 @@ public struct DrillReport: Sendable {
         Dictionary(self.events.compactMap(\.exit).map { ($0, 1) }, uniquingKeysWith: +)
     }
 
-    /// Whether it was done to its end, no request failed in a rolling update, no acknowledged write is missing, and every replica ended
-    /// only when and as it was to.
+    /// Whether it was done to its end, no request failed in a rolling update or while nothing was done, no acknowledged write is missing, and
+    /// every replica ended only when and as it was to. Without a write there is nothing that it could have shown.
     public var isFlawless: Bool {
-        self.aborted == nil && self.failedInUpdates == 0 && self.missing == 0 && self.findings.isEmpty
+        self.aborted == nil && self.findings.isEmpty && self.acknowledged > 0 && self.missing == 0
+            && self.failedInUpdates == 0 && self.parts.allSatisfy { $0.title != DrillPhases.steady || $0.failed == 0 }
     }
 }
 

@@ -1,6 +1,7 @@
 // MedBuilder
 // SPDX-License-Identifier: Apache-2.0
 
+import CPostgres
 import Foundation
 import Synchronization
 
@@ -45,7 +46,7 @@ final class BoundedThreads: Sendable {
         }
         guard isFree else { return false }
         Thread {
-            Thread.current.name = "MedPostgres"
+            med_name_thread("MedPostgres")
             done(work())
             self.count.withLock { $0 -= 1 }
         }.start()

@@ -77,7 +77,7 @@ final class Reactor: Sendable {
         }
         self.control(EPOLL_CTL_ADD, self.wakeUp, token: Self.wakeUpToken, toRead: true, toWrite: false)
         Thread {
-            Thread.current.name = "MedPostgres"
+            med_name_thread("MedPostgres")
             self.run()
         }.start()
     }

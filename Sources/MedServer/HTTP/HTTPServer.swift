@@ -17,12 +17,12 @@ final class HTTPServer: Sendable {
     /// Half the cores: the handlers, on the task pool, need the others (docs/decisions/0004-event-loops.md).
     static let eventLoopCount = max(1, System.coreCount / 2)
 
-    /// A port that is open.
-    /// For so long nobody may have been refused before the exit,
+    /// How long nobody may have been refused before the exit comes.
     private static let refusalPause = TimeAmount.milliseconds(50)
-    /// unless others have come for so long.
+    /// How long the exit waits for that at most.
     private static let refusalLimit = TimeAmount.milliseconds(500)
 
+    /// A port that is open.
     private struct Listener {
         var channel: any Channel
         var standIn: StandInListener?
