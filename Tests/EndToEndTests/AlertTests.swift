@@ -7,7 +7,7 @@ import Testing
 
 /// The rules of `deploy/prometheus` and what Alertmanager makes of them.
 @Suite(.endToEnd) struct AlertTests {
-    private static let prometheus = Deployed.root.appending(path: "deploy/prometheus")
+    private static let prometheus = Project.file("deploy/prometheus")
 
     private static func files(in folder: String) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: self.prometheus.appending(path: folder).path)
@@ -15,12 +15,12 @@ import Testing
     }
 
     @Test func `the rules on objectives are what the table of objectives gives`() async throws {
-        try await runTool("python3", [Deployed.root.appending(path: "scripts/alerts.py").path, "--check"])
+        try await runTool("python3", [Project.file("scripts/alerts.py").path, "--check"])
 
         // In a copy whose table is another, they are not, until they are made anew.
         let copy = try makeFolder("copy")
         for folder in ["scripts", "deploy"] {
-            try await runTool("cp", ["-r", Deployed.root.appending(path: folder).path, copy.path])
+            try await runTool("cp", ["-r", Project.file(folder).path, copy.path])
         }
         let table = copy.appending(path: "deploy/prometheus/objectives.yaml")
         let text = try String(contentsOf: table, encoding: .utf8)
@@ -39,7 +39,7 @@ import Testing
             try await runTool("promtool", ["check", "rules", Self.prometheus.appending(path: "rules/\(file)").path])
         }
         try await runTool("promtool", ["check", "config", Self.prometheus.appending(path: "prometheus.yml").path])
-        let file = Deployed.root.appending(path: "deploy/alertmanager/alertmanager.yml").path
+        let file = Project.file("deploy/alertmanager/alertmanager.yml").path
         try await runTool("amtool", ["check-config", file])
         for (labels, receiver) in [(["severity=page"], "page"), (["severity=warn"], "warn"), ([], "warn")] {
             let told = try await runTool("amtool", ["config", "routes", "test", "--config.file=\(file)"] + labels)

@@ -29,7 +29,7 @@ import Testing
         let check = try await Self.services()["medbuilder"]?["healthcheck"]
         let words = try ["test", "interval", "timeout", "start_period", "retries"].map { try #require(check?[$0]) }
         let command = words[0].strings.dropFirst().map { "\"\($0)\"" }.joined(separator: ", ")
-        let image = try String(contentsOf: Project.file("deploy/docker/Dockerfile"), encoding: .utf8)
+        let image = try Project.text("deploy/docker/Dockerfile")
         #expect(
             image.contains(
                 "HEALTHCHECK --interval=\(words[1].string ?? "") --timeout=\(words[2].string ?? "")"
@@ -87,7 +87,7 @@ import Testing
         try FileManager.default.copyItem(at: file, to: folder.appending(path: "prometheus.yml"))
         try FileManager.default.copyItem(
             at: Project.file("deploy/prometheus/rules"), to: folder.appending(path: "rules"))
-        let compose = try String(contentsOf: Project.file("deploy/compose/compose.yaml"), encoding: .utf8)
+        let compose = try Project.text("deploy/compose/compose.yaml")
         #expect(compose.contains("- ../prometheus/rules:/etc/prometheus/rules:ro\n"))
         let checked = try await finish("promtool", "check", "config", folder.appending(path: "prometheus.yml").path)
         #expect(checked.exit == .code(0), "\(checked.errors)")
@@ -97,7 +97,7 @@ import Testing
         let text = try String(contentsOf: file, encoding: .utf8)
         let server = try await Self.services()["medbuilder"]
         #expect(text.contains("port: \(server?["environment"]?["MANAGEMENT_PORT"]?.string ?? "none")\n"))
-        let balancer = try String(contentsOf: Project.file("deploy/compose/haproxy.cfg"), encoding: .utf8)
+        let balancer = try Project.text("deploy/compose/haproxy.cfg")
         #expect(balancer.contains("bind :8405\n") && text.contains("haproxy:8405"))
         #expect(balancer.contains("medbuilder:5000 "))
     }
@@ -156,7 +156,7 @@ import Testing
 
     /// HAProxy with the file as it is, but for ports, and addresses in the place of names.
     private static func startProxy(port: Int, backends: [Int]) async throws -> ChildProcess {
-        var text = try String(contentsOf: Project.file("deploy/compose/haproxy.cfg"), encoding: .utf8)
+        var text = try Project.text("deploy/compose/haproxy.cfg")
         let template = "    server-template replica 10 medbuilder:5000 resolvers docker init-addr none\n"
         for (old, new) in [
             ("bind :8080\n", "bind 127.0.0.1:\(port)\n"), ("bind :8405\n", "bind 127.0.0.1:\(try FreePort.next())\n"),
@@ -187,12 +187,12 @@ import Testing
         environment: String? = nil, profiles: [String] = [], changed: (String) -> String = { $0 }
     ) async throws -> [String: DocumentValue] {
         let folder = try makeFolder("compose-\(UUID().uuidString)")
-        let example = try String(contentsOf: Project.file("deploy/compose/.env.example"), encoding: .utf8)
+        let example = try Project.text("deploy/compose/.env.example")
         let key = Data((0..<32).map { UInt8($0) * 7 }).base64EncodedString()
         let filled = example.replacing("POSTGRES_PASSWORD=\n", with: "POSTGRES_PASSWORD=secret\n")
             .replacing("PHI_ENCRYPTION_KEY=\n", with: "PHI_ENCRYPTION_KEY=\(key)\n")
         try Data((environment ?? filled).utf8).write(to: folder.appending(path: "env"))
-        let text = try String(contentsOf: Project.file("deploy/compose/compose.yaml"), encoding: .utf8)
+        let text = try Project.text("deploy/compose/compose.yaml")
         let file = folder.appending(path: "compose.yaml")
         try Data(changed(text).utf8).write(to: file)
         let arguments = [file.path, folder.appending(path: "env").path] + profiles

@@ -34,7 +34,7 @@ import Testing
         var templating: Templating
     }
 
-    private static let text: String = (try? Deployed.text("deploy/grafana/dashboard.json")) ?? ""
+    private static let text: String = (try? Project.text("deploy/grafana/dashboard.json")) ?? ""
 
     private func read() throws -> Dashboard {
         try JSONDecoder().decode(Dashboard.self, from: Data(Self.text.utf8))

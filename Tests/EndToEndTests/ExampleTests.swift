@@ -172,7 +172,7 @@ private func withExample(
 ) async throws {
     let root =
         ProcessInfo.processInfo.environment["MED_ROOT"].map { URL(filePath: $0) }
-        ?? URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        ?? Project.root
     let program = root.appending(path: ".build-examples-\(name)/debug/\(name)-example").path
     guard FileManager.default.isExecutableFile(atPath: program) else {
         throw HarnessError(.system, "There is no \(program). Build it with `make examples`.")

@@ -199,14 +199,12 @@ import Testing
         try await self.register("network", "hang&required=yes", on: server)
         try await self.register("mail", "pass&after=network", on: server)
         try await eventually("it is unhealthy") { try await self.health(server) == "unhealthy" }
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let script = root.appending(path: "Tests/EndToEndTests/Tools/axe.py").path
+        let script = Project.file("Tests/EndToEndTests/Tools/axe.py").path
         let checker = try ChildProcess(
             "python3", [script, "http://127.0.0.1:\(try await server.port)/status"],
             environment: [
                 "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin",
-                "PYTHONPATH": root.appending(path: ".build-python").path, "HOME": testFolder().path,
+                "PYTHONPATH": Project.file(".build-python").path, "HOME": testFolder().path,
             ],
             folder: testFolder()
         )

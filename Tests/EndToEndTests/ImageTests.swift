@@ -141,7 +141,7 @@ struct ImageTests {
         #expect(components.contains { $0.hasPrefix("pkg:swift/github.com/apple/swift-nio@") })
         // What it does not load is not in the bill, and whoever reads the document knows of every package.
         #expect(!debian.contains("libapt-pkg6.0"))
-        let page = try String(contentsOf: Project.file("docs/deploy.md"), encoding: .utf8)
+        let page = try Project.text("docs/deploy.md")
         #expect(debian.filter { !page.contains("`\($0)`") } == [])
     }
 

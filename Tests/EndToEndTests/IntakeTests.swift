@@ -29,9 +29,7 @@ import Testing
 
         /// The settings, with the intake on this machine and keys of the test.
         func environment(port: Int, key: String) throws -> [String: String] {
-            let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-                .deletingLastPathComponent()
-            let page = try String(contentsOf: root.appending(path: "docs/\(self.name).md"), encoding: .utf8)
+            let page = try Project.text("docs/\(self.name).md")
             let start = try #require(page.range(of: "<!-- settings for the server: \(self.settings) -->\n```sh\n"))
             let end = try #require(page.range(of: "```", range: start.upperBound..<page.endIndex))
             let lines = page[start.upperBound..<end.lowerBound].split(separator: "\n")

@@ -218,7 +218,7 @@ import Testing
     }
 
     @Test func `the page about it has every number of the base, as it is`() async throws {
-        let page = try String(contentsOf: Manifest.root.appending(path: "docs/kubernetes.md"), encoding: .utf8)
+        let page = try Project.text("docs/kubernetes.md")
         let rows = page.matches(of: /(?m)^\| `([A-Za-z-]+\/[a-z-]+)` \| `([^`]+)` \| ([^|]+) \|/)
         let manifest = try await Manifest(.base)
         var told: Set<String> = []

@@ -18,7 +18,7 @@ import Testing
     private static let clusterMark = "<!-- not run by the tests: needs a cluster -->"
 
     private func blocks() throws -> [Block] {
-        let page = try Deployed.text("docs/runbook.md")
+        let page = try Project.text("docs/runbook.md")
         return page.matches(of: /(?:(<!-- .* -->)\n)?```sh\n((?:(?!```).*\n)*)```/).map {
             Block(text: String($0.2), mark: $0.1.map(String.init))
         }
@@ -26,7 +26,7 @@ import Testing
 
     @Test func `each alert and each symptom leads to a section`() async throws {
         #expect(try await askReferee("alerts", "runbook") == "")
-        let page = try Deployed.text("docs/runbook.md")
+        let page = try Project.text("docs/runbook.md")
         for symptom in ["degraded", "readiness fails", "a shutdown times out", "crash loop"] {
             let row = try #require(
                 page.firstMatch(of: try Regex(#"\n\| \#(symptom).*\| \[(\w+)\]\(#(\w+)\) \|\n"#)), "\(symptom)")
@@ -47,7 +47,7 @@ import Testing
             #expect(!block.text.contains("kubectl"), "\(block.text)")
             #expect(block.mark == nil || block.mark == Self.settingsMark, "\(block.mark ?? "")")
         }
-        let fences = try Deployed.text("docs/runbook.md").matches(of: /(?m)^```/).count
+        let fences = try Project.text("docs/runbook.md").matches(of: /(?m)^```/).count
         #expect(fences == 2 * blocks.count, "There is a block of another kind.")
     }
 
@@ -79,7 +79,7 @@ import Testing
         let log = try testFolder().appending(path: "log")
         try Data((forced.process.outputText + server.process.outputText).utf8).write(to: log)
         let folder = try testFolder().appending(path: "deploy")
-        try await runTool("cp", ["-r", Deployed.root.appending(path: "deploy/prometheus").path, folder.path])
+        try await runTool("cp", ["-r", Project.file("deploy/prometheus").path, folder.path])
         let settings = [
             "MEDBUILDER": "http://127.0.0.1:\(management)", "PROMETHEUS": prometheus.url,
             "ALERTMANAGER": alertmanager.url, "DATABASE_URL": database.url("postgres"), "LOG": log.path,

@@ -102,7 +102,7 @@ import Testing
         let start = try #require(unit["ExecStart"]?.split(separator: " ").dropFirst().map(String.init))
         #expect(start == ["serve", "--config", "%d/settings.yaml"])
         let folder = try testFolder()
-        let example = try String(contentsOf: Project.file("deploy/systemd/settings.yaml.example"), encoding: .utf8)
+        let example = try Project.text("deploy/systemd/settings.yaml.example")
         let file = folder.appending(path: "settings.yaml")
         try Data(example.utf8).write(to: file)
         let asItIs = try await finish(

@@ -2,15 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MedTesting
 import Testing
 
 /// A table that is made from the code and stands in documents between `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
 ///
 /// After a change of the code, `MED_UPDATE_DOCS=1 swift test --filter DocumentationTests` writes them anew.
 struct GeneratedTable {
-    private static let root = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
     let name: String
     let text: String
 
@@ -38,9 +36,9 @@ struct GeneratedTable {
 
     /// The README and the pages below `docs` that have it.
     private func documents() throws -> [URL] {
-        let docs = Self.root.appendingPathComponent("docs")
+        let docs = Project.file("docs")
         let pages = FileManager.default.enumerator(atPath: docs.path)?.compactMap { $0 as? String } ?? []
-        let all = [Self.root.appendingPathComponent("README.md")] + pages.sorted().map(docs.appendingPathComponent)
+        let all = [Project.file("README.md")] + pages.sorted().map(docs.appendingPathComponent)
         return try all.filter { page in
             try page.pathExtension == "md" && String(contentsOf: page, encoding: .utf8).contains(self.begin)
         }

@@ -11,14 +11,12 @@ package func askReferee(_ name: String, _ arguments: String...) async throws -> 
 
 /// The same, with arguments that come from elsewhere.
 package func askReferee(_ name: String, _ arguments: [String]) async throws -> String {
-    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent()
     let process = try ChildProcess(
         "python3",
-        ["-B", root.appending(path: "Tests/Referees/\(name).py").path] + arguments,
+        ["-B", Project.file("Tests/Referees/\(name).py").path] + arguments,
         environment: [
             "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin",
-            "PYTHONPATH": root.appending(path: ".build-python").path,
+            "PYTHONPATH": Project.file(".build-python").path,
             // What is beyond ASCII, whatever the locale of the machine.
             "PYTHONUTF8": "1",
         ],

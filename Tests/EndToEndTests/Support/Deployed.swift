@@ -7,15 +7,6 @@ import Testing
 
 /// What `deploy/` has for Prometheus and those beside it, with the addresses of a test and nothing else changed, unless it says so.
 enum Deployed {
-    /// The folder of the project.
-    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent()
-
-    /// A file of the project.
-    static func text(_ path: String) throws -> String {
-        try String(contentsOf: self.root.appending(path: path), encoding: .utf8)
-    }
-
     /// The secrets of Alertmanager: the names of their files, and what is in these.
     static let secrets = ["pagerduty-routing-key": "R0UT1NGKEY", "webhook-token": "T0KEN"]
 
@@ -24,7 +15,7 @@ enum Deployed {
         targets: [Int], hastenedBy factor: Int, alertmanager: AlertmanagerServer? = nil
     ) async throws -> PrometheusServer {
         let list = targets.map { #""127.0.0.1:\#($0)""# }.joined(separator: ", ")
-        var text = try Self.text("deploy/prometheus/prometheus.yml")
+        var text = try Project.text("deploy/prometheus/prometheus.yml")
         try self.replace("scrape_interval: 5s", with: "scrape_interval: 1s", in: &text)
         try self.replace("scrape_timeout: 3s", with: "scrape_timeout: 1s", in: &text)
         // A port on which nobody is, if there is no Alertmanager.
@@ -47,7 +38,7 @@ enum Deployed {
     {
         let folder = try makeFolder("secrets")
         for (name, secret) in self.secrets { try Data(secret.utf8).write(to: folder.appending(path: name)) }
-        var text = try Self.text("deploy/alertmanager/alertmanager.yml")
+        var text = try Project.text("deploy/alertmanager/alertmanager.yml")
         let address = "http://127.0.0.1:\(collector.port)"
         try self.replace(
             "\nglobal:\n", with: "\nglobal:\n  pagerduty_url: \(address)/v2/enqueue\n", in: &text)

@@ -18,8 +18,6 @@ struct Manifest: Sendable {
 
     static let deployment = "Deployment/medbuilder"
     static let migration = "Job/medbuilder-migrate"
-    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent()
 
     /// The objects, by `Kind/name`.
     var objects: [String: ManifestNode]
@@ -29,8 +27,8 @@ struct Manifest: Sendable {
     /// Each rendered once, by the kubectl that `scripts/setup.sh` has installed.
     private static let rendered = Dictionary(
         uniqueKeysWithValues: Kustomization.allCases.map { kustomization in
-            let kubectl = Self.root.appending(path: ".build-python/bin/kubectl").path
-            let folder = Self.root.appending(path: "deploy/kubernetes/\(kustomization.rawValue)").path
+            let kubectl = Project.file(".build-python/bin/kubectl").path
+            let folder = Project.file("deploy/kubernetes/\(kustomization.rawValue)").path
             return (kustomization, Task { try await runTool(kubectl, ["kustomize", folder]) })
         })
 

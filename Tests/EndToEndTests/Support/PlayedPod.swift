@@ -83,7 +83,7 @@ struct PlayedPod: Sendable {
         let overlay = """
             apiVersion: kustomize.config.k8s.io/v1beta1
             kind: Kustomization
-            resources: [\(up)\(Manifest.root.path)/deploy/kubernetes/overlays/production]
+            resources: [\(up)\(Project.root.path)/deploy/kubernetes/overlays/production]
             images: [{ name: medbuilder, newName: localhost/medbuilder }]
             patches:
               - target: { kind: Deployment }
@@ -99,7 +99,7 @@ struct PlayedPod: Sendable {
 
             """
         try Data(overlay.utf8).write(to: folder.appending(path: "kustomization.yaml"))
-        let kubectl = Manifest.root.appending(path: ".build-python/bin/kubectl").path
+        let kubectl = Project.file(".build-python/bin/kubectl").path
         let objects = try await runTool(kubectl, ["kustomize", folder.path]).split(separator: "\n---\n")
         let deployment = try #require(objects.first { $0.contains("\nkind: Deployment\n") })
         try Data(deployment.utf8).write(to: folder.appending(path: "deployment.yaml"))

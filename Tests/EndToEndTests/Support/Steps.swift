@@ -138,6 +138,19 @@ func run(_ arguments: String..., environment: [String: String] = [:], in folder:
     return Finished(exit: exit, output: command.process.outputText, errors: command.process.errorText)
 }
 
+/// Runs a program to its end, whatever end that is.
+func finish(
+    _ program: String, _ arguments: String..., environment: [String: String] = [:], in folder: URL? = nil
+) async throws -> Finished {
+    let base = ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+    let process = try ChildProcess(
+        program, arguments, environment: base.merging(environment) { $1 }, folder: folder ?? testFolder())
+    try #require(EndToEnd.current).add(process)
+    let exit = try await process.waitForExit()
+    try await process.waitForOutput()
+    return Finished(exit: exit, output: process.outputText, errors: process.errorText)
+}
+
 /// Locks a database file, from another process: against everyone else, or only against who writes.
 func lock(_ file: URL, writing: Bool = false) async throws -> SQLiteShell {
     let shell = try await writing ? SQLiteShell.lockWriting(file) : SQLiteShell.lock(file)

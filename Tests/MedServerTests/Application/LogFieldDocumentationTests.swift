@@ -2,16 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MedTesting
 import Testing
 
 /// Every field of our log records is explained to operators.
 @Suite struct LogFieldDocumentationTests {
-    private static let root = URL(filePath: #filePath).deletingLastPathComponent()
-        .appending(path: "../../..").standardizedFileURL
-
     /// The keys of metadata in our sources: `"http.route": "\(…)"` and `metadata["http.route"]`.
     private static func fields() throws -> Set<String> {
-        let sources = root.appending(path: "Sources")
+        let sources = Project.file("Sources")
         let files = FileManager.default.enumerator(at: sources, includingPropertiesForKeys: nil)
         var fields: Set<String> = []
         for case let file as URL in try #require(files) where file.pathExtension == "swift" {
@@ -29,7 +27,7 @@ import Testing
     @Test func `operators find every field of a log record explained`() throws {
         let fields = try Self.fields()
         #expect(fields.count > 30)
-        let document = try String(contentsOf: Self.root.appending(path: "docs/operations.md"), encoding: .utf8)
+        let document = try Project.text("docs/operations.md")
         for field in fields.sorted() {
             let family = field.split(separator: ".").first.map { "`\($0).…`" } ?? ""
             #expect(
