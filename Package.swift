@@ -216,7 +216,7 @@ let package = Package(
         ),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["medbuilder", "MedTesting", .product(name: "Yams", package: "Yams")],
+            dependencies: ["medbuilder", "MedDrill", "MedTesting", .product(name: "Yams", package: "Yams")],
             exclude: ["Tools"]
         ),
     ],

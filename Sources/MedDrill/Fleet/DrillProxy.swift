@@ -16,7 +16,7 @@ public enum DrillProxy: String, Sendable, CaseIterable {
     ///
     /// - Returns: its port.
     func start(for backends: [Int], in folder: URL, fleet: Fleet) async throws -> Int? {
-        let port = try FreePorts.find(1)[0]
+        let port = try FreePort.next()
         let text: String
         let arguments: [String]
         let file = folder.appending(path: "\(self.rawValue).conf")
@@ -51,16 +51,7 @@ public enum DrillProxy: String, Sendable, CaseIterable {
     private static func listens(_ port: Int) -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(truncatingIfNeeded: port).bigEndian
-        inet_pton(AF_INET, "127.0.0.1", &address.sin_addr)
-        return withUnsafePointer(to: &address) { pointer in
-            // The socket calls take every kind of address as a `sockaddr`, told apart by their family.
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
+        return Loopback.connect(descriptor, port: port) == 0
     }
 
     static func haproxy(port: Int, backends: [Int]) -> String {

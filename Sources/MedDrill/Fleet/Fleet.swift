@@ -64,7 +64,7 @@ actor Fleet {
         self.program = program
         self.environment = environment.filter { !Self.foreign.contains($0.key) }
         self.folder = folder
-        self.ports = try FreePorts.find(count + 1)
+        self.ports = try (0...count).map { _ in try FreePort.next() }
         self.members = Array(repeating: nil, count: count + 1)
         self.states = Array(repeating: .gone, count: count + 1)
     }

@@ -85,16 +85,7 @@ final class LoadConnection {
         guard self.descriptor >= 0 else { return self.end(.refused) }
         var yes: Int32 = 1
         setsockopt(self.descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(truncatingIfNeeded: port).bigEndian
-        inet_pton(AF_INET, "127.0.0.1", &address.sin_addr)
-        let result = withUnsafePointer(to: &address) { pointer in
-            // The socket calls take every kind of address as a `sockaddr`, told apart by their family.
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Foundation.connect(self.descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 ? 0 : errno
-            }
-        }
+        let result = Loopback.connect(self.descriptor, port: port)
         guard result == 0 || result == EINPROGRESS else { return self.end(.refused) }
         self.phase = .connecting
         var event = epoll_event()

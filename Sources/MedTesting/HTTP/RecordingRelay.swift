@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MedDrill
 
 /// A port that passes everything on to another one, in both directions, and remembers what it was.
 package final class RecordingRelay: Sendable {
@@ -68,19 +69,10 @@ package final class RecordingRelay: Sendable {
 
     private static func connect(to port: Int) throws -> Int32 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(truncatingIfNeeded: port).bigEndian
-        inet_pton(AF_INET, "127.0.0.1", &address.sin_addr)
-        let result = withUnsafePointer(to: &address) { pointer in
-            // The socket calls take every kind of address as a `sockaddr`, told apart by their family.
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Foundation.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
+        let result = Loopback.connect(descriptor, port: port)
         guard result == 0 else {
             close(descriptor)
-            throw HarnessError.system("connect to port \(port)", errno)
+            throw HarnessError.system("connect to port \(port)", result)
         }
         return descriptor
     }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Foundation
+import MedDrill
 
 /// nginx or HAProxy in front of servers of this machine, set up as for production, with its files in a folder of a test.
 ///

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MedDrill
 import Synchronization
 
 /// A free port of this machine, each of whose connections gets a thread of its own.
@@ -14,19 +15,10 @@ final class ThreadedListener: Sendable {
     /// Listens; `serve` is called with the descriptor of each connection, which ends when it returns.
     init(_ serve: @escaping @Sendable (Int32) -> Void) throws {
         self.listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        inet_pton(AF_INET, "127.0.0.1", &address.sin_addr)
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let (listener, length) = (self.listener, size)
-        let result = withUnsafeMutablePointer(to: &address) { pointer in
-            // The socket calls take every kind of address as a `sockaddr`, told apart by their family.
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, length) == 0 && listen(listener, 512) == 0 && getsockname(listener, $0, &size) == 0
-            }
+        guard let port = Loopback.listen(self.listener, backlog: 512) else {
+            throw HarnessError.system("Listening", errno)
         }
-        guard result else { throw HarnessError.system("Listening", errno) }
-        self.port = Int(address.sin_port.bigEndian)
+        self.port = port
         Thread.detachNewThread { self.accept(serve) }
     }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Foundation
+import MedDrill
 
 /// pgbouncer in transaction mode before a ``PostgresServer``: sessions there belong to nobody.
 package final class PgBouncer: Sendable {

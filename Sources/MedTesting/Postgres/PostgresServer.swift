@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Foundation
+import MedDrill
 import Synchronization
 
 /// A real PostgreSQL server of a test's own, in a folder of its own, on a port of this machine.

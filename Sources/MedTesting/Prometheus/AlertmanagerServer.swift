@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Foundation
+import MedDrill
 
 /// An Alertmanager of a test's own, without others beside it.
 package final class AlertmanagerServer: Sendable {

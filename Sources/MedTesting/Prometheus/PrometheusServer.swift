@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Foundation
+import MedDrill
 
 /// A Prometheus of a test's own.
 package final class PrometheusServer: Sendable {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MedDrill
 import MedTesting
 
 /// A probe by HTTP, as kubelet makes it: a connection of its own, and a time limit for all of it.
@@ -39,16 +40,7 @@ struct ProbeRequest: Sendable {
 
     private func connect(_ descriptor: Int32) -> Bool {
         guard self.limit(descriptor, SO_SNDTIMEO, self.timeout) else { return false }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(truncatingIfNeeded: self.port).bigEndian
-        address.sin_addr.s_addr = in_addr_t(INADDR_LOOPBACK).bigEndian
-        return withUnsafePointer(to: &address) { pointer in
-            // The socket calls take every kind of address as a `sockaddr`, told apart by their family.
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Foundation.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
+        return Loopback.connect(descriptor, port: self.port) == 0
     }
 
     private func limit(_ descriptor: Int32, _ option: Int32, _ duration: Duration) -> Bool {

@@ -16,7 +16,7 @@ package enum FreePort {
             let isNew = self.given.withLock { $0.insert(port).inserted }
             if isNew, self.isFree(port) { return port }
         }
-        throw HarnessError(.system, "No port is free.")
+        throw DrillError("No port is free.")
     }
 
     private static func isFree(_ port: Int) -> Bool {
