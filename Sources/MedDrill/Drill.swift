@@ -114,21 +114,21 @@ public struct Drill: Sendable {
         var phases = DrillPhases(start: load.start)
         var aborted: String?
         do {
-            phases.begin(DrillPhases.steady)
+            phases.begin(.steady, "steady")
             try await Task.sleep(for: Self.pause)
             for number in 0..<self.plan.updates {
                 say("Rolling update \(number + 1) of \(self.plan.updates)")
-                phases.begin("update \(number + 1)", isUpdate: true)
+                phases.begin(.update, "update \(number + 1)")
                 try await fleet.update()
             }
-            phases.begin(DrillPhases.steady)
+            phases.begin(.steady, "steady")
             try await Task.sleep(for: Self.pause)
             for fault in self.plan.faults {
                 say("Fault: \(fault.title)")
-                phases.begin(fault.title)
+                phases.begin(.fault, fault.title)
                 try await fault.strike(fleet, databaseRestart: self.plan.databaseRestart)
                 try await Task.sleep(for: Self.pause)
-                phases.begin(DrillPhases.steady)
+                phases.begin(.steady, "steady")
                 try await Task.sleep(for: Self.pause)
             }
         } catch {

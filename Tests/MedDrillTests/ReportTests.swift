@@ -20,9 +20,9 @@ import Testing
         DrillReport(
             plan: Drill.Plan(),
             phases: [
-                .init(title: "steady", isUpdate: false, start: 0, end: 1),
-                .init(title: "update 1", isUpdate: true, start: 1, end: 2),
-                .init(title: "kill -9 of a replica", isUpdate: false, start: 2, end: 3),
+                .init(title: "steady", kind: .steady, start: 0, end: 1),
+                .init(title: "update 1", kind: .update, start: 1, end: 2),
+                .init(title: "kill -9 of a replica", kind: .fault, start: 2, end: 3),
             ],
             samples: samples, written: written, events: events)
     }
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test func `what a replica did unasked, and an end before the end, are no success`() {
-        let phases = [DrillPhases.Phase(title: "steady", isUpdate: false, start: 0, end: 1)]
+        let phases = [DrillPhases.Phase(title: "steady", kind: .steady, start: 0, end: 1)]
         let write = self.sample(0, due: 100, isWrite: true)
         let good = DrillReport(plan: Drill.Plan(), phases: phases, samples: [write], written: [0], events: [])
         #expect(good.isFlawless)

@@ -5,23 +5,27 @@
 struct DrillPhases {
     struct Phase: Sendable, Equatable {
         let title: String
-        let isUpdate: Bool
+        let kind: Kind
         let start: Double
         var end: Double
     }
 
-    /// The name of a part in which nothing is done.
-    static let steady = "steady"
+    /// What is done in a part.
+    enum Kind: Sendable {
+        /// Nothing.
+        case steady
+        case update, fault
+    }
 
     private let zero: ContinuousClock.Instant
     private(set) var all: [Phase] = []
 
     init(start: ContinuousClock.Instant) { self.zero = start }
 
-    mutating func begin(_ title: String, isUpdate: Bool = false) {
+    mutating func begin(_ kind: Kind, _ title: String) {
         let now = (ContinuousClock.now - self.zero) / .seconds(1)
         self.close(now)
-        self.all.append(Phase(title: title, isUpdate: isUpdate, start: now, end: .infinity))
+        self.all.append(Phase(title: title, kind: kind, start: now, end: .infinity))
     }
 
     mutating func end() { self.close((ContinuousClock.now - self.zero) / .seconds(1)) }

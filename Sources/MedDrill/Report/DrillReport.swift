@@ -8,8 +8,7 @@ public struct DrillReport: Sendable {
     public struct Part: Sendable, Equatable {
         /// What was done.
         public var title: String
-        /// Whether it is a rolling update, in which no request may fail.
-        public var isUpdate: Bool
+        var kind: DrillPhases.Kind
         /// How long it took, in seconds.
         public var seconds: Double
         /// How many requests ended.
@@ -21,6 +20,8 @@ public struct DrillReport: Sendable {
         /// Latencies of those that succeeded, in milliseconds, from when they were due.
         public var median, p99, slowest: Double
 
+        /// Whether it is a rolling update, in which no request may fail.
+        public var isUpdate: Bool { self.kind == .update }
         /// How many requests failed.
         public var failed: Int { self.failures.values.reduce(0, +) }
     }
@@ -54,7 +55,7 @@ public struct DrillReport: Sendable {
             let end = index == phases.count - 1 ? .infinity : phase.end
             return Part(phase, samples.filter { phase.start <= $0.moment && $0.moment < end })
         }
-        let updates = phases.filter(\.isUpdate)
+        let updates = phases.filter { $0.kind == .update }
         self.failedInUpdates = samples.count { sample in
             !sample.fate.isSuccess && updates.contains { sample.start < $0.end && $0.start <= sample.end }
         }
@@ -78,14 +79,14 @@ public struct DrillReport: Sendable {
     /// every replica ended only when and as it was to. Without a write there is nothing that it could have shown.
     public var isFlawless: Bool {
         self.aborted == nil && self.findings.isEmpty && self.acknowledged > 0 && self.missing == 0
-            && self.failedInUpdates == 0 && self.parts.allSatisfy { $0.title != DrillPhases.steady || $0.failed == 0 }
+            && self.failedInUpdates == 0 && self.parts.allSatisfy { $0.kind != .steady || $0.failed == 0 }
     }
 }
 
 extension DrillReport.Part {
     init(_ phase: DrillPhases.Phase, _ samples: [LoadSample]) {
         self.title = phase.title
-        self.isUpdate = phase.isUpdate
+        self.kind = phase.kind
         self.seconds = phase.end - phase.start
         self.requests = samples.count
         self.retried = samples.count(where: \.wasRetried)

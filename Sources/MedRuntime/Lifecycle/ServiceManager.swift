@@ -76,11 +76,9 @@ public final class ServiceManager: Sendable {
 
     /// A turn of the watchdog went by: sends what there was no room for, and a heartbeat if the next turn could be too late for it.
     func turn(after elapsed: Duration, isStalled: Bool) {
-        let isDue = self.state.withLock { state in
-            state.sinceHeartbeat += elapsed
-            return self.heartbeat.map { state.sinceHeartbeat + elapsed > $0 } ?? false
-        }
         self.state.withLock { state in
+            state.sinceHeartbeat += elapsed
+            let isDue = self.heartbeat.map { state.sinceHeartbeat + elapsed > $0 } ?? false
             self.flush(&state)
             guard isDue, !isStalled, state.unsent.isEmpty else { return }
             state.sinceHeartbeat = .zero

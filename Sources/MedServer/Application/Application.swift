@@ -50,7 +50,7 @@ public final class Application: Sendable {
     ///   - unrecorded: the shutdown of the last process here, if the database may not have it.
     ///   - recorded: called when the database has the record of this process's shutdown.
     ///   - telemetry: what is measured, shown at `/metrics` if the settings say so; without it, there is no such page.
-    ///   - levels: of the log, which the management port may change for a while; whatever changes them, `logger` is told.
+    ///   - levels: of the log, which the management port may change for a while. They tell of it whom `LogLevels.report(to:)` has named.
     ///   - serviceManager: is told when the ports are open, when the shutdown begins, and that nothing is stalled.
     ///   - accessLogger: gets a line for every request that is not a probe.
     ///   - accessDataset: the field `event.dataset` of these lines.
@@ -120,7 +120,6 @@ public final class Application: Sendable {
         let responder = ApplicationResponder(router: router.buildResponder(), lifecycle: lifecycle, logger: logger)
         let management = Router(context: ServerRequestContext.self)
         if let levels {
-            levels.report(to: logger)
             LogLevelRoute(levels: levels, token: settings.access.managementToken).add(to: management)
         }
         let manager = ApplicationResponder(router: management.buildResponder(), lifecycle: lifecycle, logger: logger)
