@@ -63,9 +63,11 @@ package final class ChildProcess: Sendable {
         }
     }
 
-    /// Waits until the process has ended.
-    package func waitForExit() async throws -> Exit {
-        try await self.state.wait(for: "process \(self.identifier) to end") { $0.isReaped ? $0.exit : nil }
+    /// Waits until the process has ended, `seconds` at most.
+    package func waitForExit(within seconds: Double = TestPatience.seconds) async throws -> Exit {
+        try await self.state.wait(for: "process \(self.identifier) to end", within: seconds) {
+            $0.isReaped ? $0.exit : nil
+        }
     }
 
     /// Whether it has ended.

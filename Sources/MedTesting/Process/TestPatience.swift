@@ -14,6 +14,8 @@ package enum TestPatience {
     package static let processSeconds = 150.0 + Self.soakSeconds
     /// The longest a process lives that serves many tests, one after the other.
     package static let helperSeconds = 3600.0 + Self.soakSeconds
+    /// The longest a tool runs that fetches packages: a mirror may be slow.
+    package static let installSeconds = 900.0
     /// What the long form of a test adds, by `make soak`.
     private static let soakSeconds =
         ProcessInfo.processInfo.environment["MED_SOAK_SECONDS"].flatMap { Double($0) } ?? 0

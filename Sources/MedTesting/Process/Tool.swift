@@ -3,16 +3,19 @@
 
 import Foundation
 
-/// Runs a tool of the system to its end and gives what it printed; a failure of the tool is an error.
+/// Runs a tool of the system to its end, `seconds` at most, and gives what it printed; a failure of the tool is an error.
 @discardableResult
-package func runTool(_ name: String, _ arguments: [String]) async throws -> String {
+package func runTool(
+    _ name: String, _ arguments: [String], within seconds: Double = TestPatience.seconds
+) async throws -> String {
     let process = try ChildProcess(
         name,
         arguments,
         environment: ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-        folder: URL(filePath: "/")
+        folder: URL(filePath: "/"),
+        lifetime: max(seconds, TestPatience.processSeconds)
     )
-    let exit = try await process.waitForExit()
+    let exit = try await process.waitForExit(within: seconds)
     try await process.waitForOutput()
     guard exit == .code(0) else {
         throw HarnessError(

@@ -28,16 +28,18 @@ package final class Watched<Value: Sendable>: @unchecked Sendable {
         return try body(&self.value)
     }
 
-    /// Blocks the calling thread until `body` finds what it looks for.
-    package func block<Result>(for what: String, until body: (Value) throws -> Result?) throws -> Result {
-        let limit = ContinuousClock.now + .seconds(TestPatience.seconds)
+    /// Blocks the calling thread until `body` finds what it looks for, `seconds` at most.
+    package func block<Result>(
+        for what: String, within seconds: Double = TestPatience.seconds, until body: (Value) throws -> Result?
+    ) throws -> Result {
+        let limit = ContinuousClock.now + .seconds(seconds)
         self.condition.lock()
         defer { self.condition.unlock() }
         while true {
             if let found = try body(self.value) { return found }
             let left = limit - ContinuousClock.now
             guard left > .zero else {
-                throw HarnessError(.nothingCame, "Waited \(Int(TestPatience.seconds)) s for \(what).")
+                throw HarnessError(.nothingCame, "Waited \(Int(seconds)) s for \(what).")
             }
             // It goes by the time of day, which may be set meanwhile: whether it was woken or not, the clock above decides.
             _ = self.condition.wait(until: Date(timeIntervalSinceNow: left / .seconds(1)))
@@ -47,8 +49,9 @@ package final class Watched<Value: Sendable>: @unchecked Sendable {
     /// Waits, without holding a thread of the cooperative pool, until `body` finds what it looks for.
     package func wait<Result: Sendable>(
         for what: String,
+        within seconds: Double = TestPatience.seconds,
         until body: @escaping @Sendable (Value) throws -> Result?
     ) async throws -> Result {
-        try await onThread { try self.block(for: what, until: body) }
+        try await onThread { try self.block(for: what, within: seconds, until: body) }
     }
 }

@@ -44,7 +44,7 @@ struct TestImage: Sendable {
         try Data("[engine]\nlock_type = \"file\"\nevents_logger = \"none\"\n".utf8)
             .write(to: self.folder.appending(path: "containers.conf"))
 
-        try await runTool(Project.file("scripts/image-base.sh").path, [])
+        try await runTool(Project.file("scripts/image-base.sh").path, [], within: TestPatience.installSeconds)
         try await self.podman("import", Project.file(".build-image-base/base.tar").path, Self.base)
         try await self.pack()
         // Here and not in the namespace of podman: on some machines the list of name servers is below /run.
@@ -58,7 +58,8 @@ struct TestImage: Sendable {
                 "REVISION=0123abc",
                 "--build-arg", "CREATED=2025-10-27T05:34:00Z", "--tag", Self.name,
                 self.folder.appending(path: "context").path,
-            ])
+            ],
+            within: TestPatience.installSeconds)
     }
 
     /// The binary, stripped as the image's own is, and the libraries of the Swift runtime, which the image's own has inside.
