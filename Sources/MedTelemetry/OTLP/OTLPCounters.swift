@@ -17,13 +17,13 @@ public struct OTLPCounters: Sendable, Equatable {
     public var spooledBatches = 0
     /// Why a request was not taken, the last time that one was not.
     public var lastFailure: OTLPFailure?
-    /// Why items were lost, the last time that some were.
-    public var lastLoss: OTLPFailure?
+    /// How many of ``dropped`` were lost for which reason.
+    public var losses: [OTLPFailure: Int] = [:]
 
     /// Counts items that are lost.
     mutating func drop(_ count: Int, because reason: OTLPFailure?) {
         guard count > 0 else { return }
         self.dropped += count
-        self.lastLoss = reason
+        if let reason { self.losses[reason, default: 0] += count }
     }
 }

@@ -176,7 +176,7 @@ public final class OTLPExporter: Sendable {
                 if isKept {
                     counters.spooledBatches += 1
                 } else {
-                    counters.drop(body.count, because: .shutDown)
+                    counters.drop(body.count, because: .notSpooled)
                 }
             }
         }

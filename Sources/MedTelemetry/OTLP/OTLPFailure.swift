@@ -9,7 +9,7 @@ import NIOPosix
 import NIOSSL
 
 /// Why something was not taken.
-public enum OTLPFailure: Sendable, Equatable, CustomStringConvertible {
+public enum OTLPFailure: Sendable, Hashable, CustomStringConvertible {
     /// The collector answered with this status of HTTP.
     case status(Int)
     /// What came is no answer of HTTP.
@@ -32,8 +32,12 @@ public enum OTLPFailure: Sendable, Equatable, CustomStringConvertible {
     case partiallyRejected
     /// What an earlier process had left could not be read.
     case unreadable
-    /// The process ended before.
+    /// The process ended before the collector had it.
     case shutDown
+    /// The same, and it could not be kept in the state folder either.
+    case notSpooled
+    /// It came when the last had been sent.
+    case afterShutdown
 
     /// What an error of the client means.
     init(_ error: any Error) {
@@ -74,8 +78,10 @@ public enum OTLPFailure: Sendable, Equatable, CustomStringConvertible {
         case .tooLarge: "Items were larger than a request may be."
         case .partiallyRejected: "The collector took a part of a request and refused the rest."
         case .unreadable: "What an earlier process had left for the collector could not be read."
-        case .shutDown:
-            "The process ended before the collector had it, and there was no room for it in the state folder."
+        case .shutDown: "The process ended before the collector had it."
+        case .notSpooled:
+            "The process ended before the collector had it, and the state folder had no room for it or could not be written."
+        case .afterShutdown: "It came when the process had sent its last."
         }
     }
 }

@@ -9,13 +9,26 @@ import Glibc
 ///
 /// Files of mode 0600 in a folder of mode 0700, one for each body, as it goes over the wire. They appear whole or not
 /// at all. When the folder is full, it keeps what it has: the older says more about why the process had to end. A file
-/// that cannot be read stays there for whoever wants to look at it, with `.unreadable` after its name, and counts no more.
+/// that cannot be read stays there for whoever wants to look at it, with `.unreadable` after its name, and counts no more;
+/// the newest eight of these do.
 public struct OTLPSpool: Sendable {
     /// A body is never larger: it has at most 1 MB, and grows by little if it cannot be compressed.
     private static let maximumFileSize = 2_097_152
 
+    private static let maximumUnreadable = 8
+
+    /// What becomes of reading a file.
+    enum Loaded: Equatable {
+        case body(OTLPBody)
+        /// It never can be read, or is none of ours.
+        case unreadable
+        /// It may be read later: there is no descriptor for it, no memory, or the disk failed.
+        case notNow
+    }
+
     private let folder: String
     private let limit: Int
+    private let openToRead: @Sendable (String) -> Int32
 
     /// A spool in this folder, which is made when it is needed.
     ///
@@ -23,8 +36,14 @@ public struct OTLPSpool: Sendable {
     ///   - folder: its path; nobody else writes there.
     ///   - limit: how many bytes all files have together at most.
     public init(folder: String, limit: Int = 16_777_216) {
+        self.init(folder: folder, limit: limit) { open($0, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) }
+    }
+
+    /// The same with another way to open files, which has to set `errno` when it fails.
+    init(folder: String, limit: Int = 16_777_216, openToRead: @escaping @Sendable (String) -> Int32) {
         self.folder = folder
         self.limit = limit
+        self.openToRead = openToRead
     }
 
     // MARK: What the workers call
@@ -34,12 +53,19 @@ public struct OTLPSpool: Sendable {
         await self.offPool { $0.list().filter { Self.description(of: $0)?.signal == signal } }
     }
 
-    /// What is in a file; `nil` if it cannot be read, or is none of ours.
-    func load(_ name: String) async -> OTLPBody? {
+    /// What is in a file.
+    func load(_ name: String) async -> Loaded {
         await self.offPool { spool in
-            guard let file = Self.description(of: name), let bytes = spool.read(name) else { return nil }
-            return OTLPBody(
-                signal: file.signal, form: file.form, isCompressed: file.isCompressed, count: file.count, bytes: bytes)
+            guard let file = Self.description(of: name) else { return .unreadable }
+            do throws(ReadError) {
+                guard let bytes = try spool.read(name) else { return .unreadable }
+                return .body(
+                    OTLPBody(
+                        signal: file.signal, form: file.form, isCompressed: file.isCompressed, count: file.count,
+                        bytes: bytes))
+            } catch {
+                return [EMFILE, ENFILE, ENOMEM, EIO].contains(error.number) ? .notNow : .unreadable
+            }
         }
     }
 
@@ -50,6 +76,9 @@ public struct OTLPSpool: Sendable {
         await self.offPool { spool in
             guard let file = Self.description(of: name), rename(spool.path(name), spool.path(name) + ".unreadable") == 0
             else { return nil }
+            for old in spool.list().filter({ $0.hasSuffix(".unreadable") }).dropLast(Self.maximumUnreadable) {
+                unlink(spool.path(old))
+            }
             return file.count
         }
     }
@@ -144,12 +173,18 @@ public struct OTLPSpool: Sendable {
         return chmod(self.folder, 0o700) == 0
     }
 
-    private func read(_ name: String) -> [UInt8]? {
-        let file = open(self.path(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-        guard file >= 0 else { return nil }
+    private struct ReadError: Error {
+        let number = errno
+    }
+
+    /// What is in a file; `nil` if it is none that we wrote.
+    private func read(_ name: String) throws(ReadError) -> [UInt8]? {
+        let file = self.openToRead(self.path(name))
+        guard file >= 0 else { throw ReadError() }
         defer { close(file) }
         var status = stat()
-        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+        guard fstat(file, &status) == 0 else { throw ReadError() }
+        guard status.st_mode & S_IFMT == S_IFREG,
             (1...Self.maximumFileSize).contains(Int(status.st_size))
         else { return nil }
         var bytes: [UInt8] = []
@@ -157,7 +192,7 @@ public struct OTLPSpool: Sendable {
         while bytes.count <= Self.maximumFileSize {
             let count = Glibc.read(file, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { return nil }
+            guard count >= 0 else { throw ReadError() }
             guard count > 0 else { return bytes }
             bytes.append(contentsOf: buffer[..<count])
         }

@@ -58,7 +58,7 @@ final class OTLPWorker<Item: Sendable>: Sendable {
     func record(_ item: Item, size: Int) {
         guard !self.hasEnded.load(ordering: .relaxed), let count = self.queue.append(item, size: size) else {
             let hasEnded = self.hasEnded.load(ordering: .relaxed)
-            self.count { $0.drop(1, because: hasEnded ? .shutDown : .queueFull) }
+            self.count { $0.drop(1, because: hasEnded ? .afterShutdown : .queueFull) }
             // Large items fill the queue before they fill a batch.
             self.bell.ring()
             return
@@ -239,10 +239,16 @@ final class OTLPWorker<Item: Sendable>: Sendable {
         guard let spool, rounds > 0 else { return }
         for name in await spool.names(self.signal) {
             guard !Task.isCancelled, !self.state.withLock({ $0.isDraining }) else { return }
-            guard let body = await spool.load(name) else {
+            let body: OTLPBody
+            switch await spool.load(name) {
+            case .body(let found): body = found
+            case .unreadable:
                 // Told of and counted once: it is not found again.
                 if let count = await spool.setAside(name) { self.count { $0.drop(count, because: .unreadable) } }
                 continue
+            case .notNow:
+                rounds -= 1
+                return
             }
             switch await self.deliver(body) {
             case .taken: await spool.remove(name)

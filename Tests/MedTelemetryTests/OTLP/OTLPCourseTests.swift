@@ -54,7 +54,9 @@ import Testing
         #expect(self.next(5) { $0.drop(1, because: .queueFull) } == .failing([.queueFull], lost: 1))
         #expect(self.next(6) { $0.drop(2, because: .queueFull) } == nil)
         self.counters.drop(4, because: .shutDown)
-        #expect(self.course.next(self.counters, now: .seconds(7), isLast: true) == .failing([.shutDown], lost: 6))
+        #expect(
+            self.course.next(self.counters, now: .seconds(7), isLast: true)
+                == .failing([.shutDown, .queueFull], lost: 6))
         #expect(self.course.next(self.counters, now: .seconds(7), isLast: true) == nil)
     }
 

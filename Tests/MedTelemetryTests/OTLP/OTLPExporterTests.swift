@@ -409,7 +409,7 @@ import Tracing
         await exporter.flush()
         #expect(self.clock.pauses == [.seconds(20), .seconds(10)])
         #expect(collector.requests.count == 3)
-        #expect(exporter.counters(of: .traces).lastLoss == .status(429))
+        #expect(exporter.counters(of: .traces).losses == [.status(429): 1])
         #expect(exporter.droppedSpans == 1)
         await exporter.shutdown(within: TestClock.never)
     }
@@ -443,11 +443,11 @@ import Tracing
         }
         #expect(exporter.droppedSpans == 7900)
         // No time is left: what is under way is abandoned, and lost without a spool.
-        #expect(exporter.counters(of: .traces).lastLoss == .queueFull)
+        #expect(exporter.counters(of: .traces).losses == [.queueFull: 7900])
         await exporter.shutdown(within: .zero)
         await flush
         #expect(exporter.droppedSpans == 8001)
-        #expect(exporter.counters(of: .traces).lastLoss == .shutDown)
+        #expect(exporter.counters(of: .traces).losses == [.queueFull: 7900, .notSpooled: 101])
         #expect(exporter.counters(of: .traces).lastFailure == .shutDown)
     }
 
@@ -545,7 +545,7 @@ import Tracing
         #expect(self.names(collector.requests.filter { $0.path == "/v1/traces" }.map(\.body)).count == 1500)
         exporter.record(self.span("late"))
         #expect(exporter.droppedSpans == 1)
-        #expect(exporter.counters(of: .traces).lastLoss == .shutDown)
+        #expect(exporter.counters(of: .traces).losses == [.afterShutdown: 1])
         // Neither waits for anything any more.
         await exporter.flush()
         await exporter.shutdown(within: TestClock.never)
@@ -690,6 +690,45 @@ import Tracing
         await exporter.shutdown(within: TestClock.never)
     }
 
+    @Test func `of the bodies that cannot be read eight stay`() async throws {
+        let folder = self.folder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let names = (0..<11).map { "0000000000000000000\($0 / 10)-00000\($0 % 10)-logs-1.json" }
+        for name in names { try Data().write(to: URL(filePath: "\(folder)/\(name)")) }
+        let collector = try Collector()
+        defer { collector.stop() }
+        let exporter = self.exporter(self.configuration(collector), spool: OTLPSpool(folder: folder))
+        exporter.start()
+        await exporter.flush()
+        #expect(exporter.counters(of: .logs).losses == [.unreadable: 11])
+        #expect(self.files(folder) == names.dropFirst(3).map { "\($0).unreadable" })
+        await exporter.shutdown(within: TestClock.never)
+    }
+
+    @Test func `a spooled body for which there is no descriptor now stays where it is`() async throws {
+        let folder = self.folder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let spool = OTLPSpool(folder: folder)
+        let body = OTLPBody(signal: .logs, form: .json, isCompressed: false, count: 7, bytes: [1])
+        #expect(await spool.save([body], wallNow: 2) == [true])
+        let exhausted = OTLPSpool(folder: folder) { _ in
+            errno = EMFILE
+            return -1
+        }
+        let collector = try Collector()
+        defer { collector.stop() }
+        for (spool, left) in [(exhausted, 1), (spool, 0)] {
+            let exporter = self.exporter(self.configuration(collector), spool: spool)
+            exporter.start()
+            await exporter.flush()
+            #expect(self.files(folder).count == left)
+            #expect(exporter.droppedLogs == 0)
+            await exporter.shutdown(within: TestClock.never)
+        }
+        #expect(collector.requests.map(\.body) == [[1]])
+    }
+
     @Test func `a spooled body that cannot be read is set aside, and counted once`() async throws {
         let folder = self.folder()
         defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -707,7 +746,7 @@ import Tracing
             await exporter.flush()
             #expect(self.files(folder) == names.map { "\($0).unreadable" })
             #expect(exporter.droppedLogs == lost)
-            #expect(exporter.counters(of: .logs).lastLoss == (lost > 0 ? .unreadable : nil))
+            #expect(exporter.counters(of: .logs).losses == (lost > 0 ? [.unreadable: lost] : [:]))
             await exporter.shutdown(within: TestClock.never)
         }
         #expect(collector.requests.map(\.body) == [[1]])

@@ -61,7 +61,8 @@ import Testing
     @Test func `every reason is a sentence of its own`() {
         let all: [OTLPFailure] = [
             .status(500), .invalidAnswer, .hostNotFound, .connectionFailed, .tlsFailed, .timeout, .connectionClosed,
-            .queueFull, .tooLarge, .partiallyRejected, .unreadable, .shutDown,
+            .queueFull, .tooLarge, .partiallyRejected, .unreadable, .shutDown, .notSpooled,
+            .afterShutdown,
         ]
         #expect(Set(all.map(\.description)).count == all.count)
         #expect(all.allSatisfy { $0.description.hasSuffix(".") })
