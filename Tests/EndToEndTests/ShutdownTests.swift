@@ -253,6 +253,7 @@ import Testing
                 let answer = try await client.response(to: method)
                 #expect(answer.status == 503, "\(answer)")
                 #expect(answer["Retry-After"].flatMap(Int.init) != nil, "\(answer)")
+                #expect(answer["X-Request-Refused"] == "shutting_down", "\(answer)")
                 #expect(answer.saysClose, "\(answer)")
                 #expect(try await client.ending() == .closed)
             }

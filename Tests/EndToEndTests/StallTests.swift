@@ -46,6 +46,7 @@ import Testing
         let refused = try await server.get("/_drill/rows")
         #expect(refused.status == 503)
         #expect(refused["retry-after"] == "1")
+        #expect(refused["x-request-refused"] == "unavailable")
         #expect(refused["connection"] == "close")
         #expect(try await server.get("/health").status == 200)
         #expect(try await RawClient.exchange(port: server.port, "POST", "/live").status == 405)

@@ -62,7 +62,7 @@ struct ApplicationResponder: Sendable {
         ]
         // Its sentence has no value in it.
         if let error = error as? DatabaseError { metadata["error.message"] = "\(error.description)" }
-        guard let error = error as? DatabaseError, error.status == .disconnected || error.isTemporary else {
+        guard let error = error as? DatabaseError, error.isTemporary else {
             self.logger.error("Request failed", metadata: metadata)
             return Self.response(Failure(status: .internalServerError, code: "internal"), id: id)
         }
@@ -98,6 +98,8 @@ extension DatabaseError {
         case .constraint, .invalidStatement, .transactionEnded, .unexpectedValue, .valueTooLarge, .unsupported,
             .notPermitted:
             false
+        // It may have been done: who sends it again, as a 503 invites to, may do it twice.
+        case .outcomeUnknown: false
         default: true
         }
     }

@@ -77,9 +77,9 @@ extension ExchangeCarrier {
     /// Answers a request that never reaches the application.
     func answer(_ exchange: Exchange, refusal: Refusal) {
         if case .shuttingDown = refusal { self.shared.table.refuses() }
-        var headers = HTTPHeaders()
-        if let seconds = refusal.retryAfter { headers.add(name: "Retry-After", value: String(seconds)) }
-        self.finish(exchange, status: refusal.status, headers: headers, error: refusal.code)
+        self.finish(
+            exchange, status: refusal.status, headers: HTTPHeaders(refusal.headers.map { ($0.name, $0.value) }),
+            error: refusal.code)
     }
 
     /// Answers a request whose handler has trapped.

@@ -136,6 +136,7 @@ import Testing
         let refused = try await RawClient.exchange(port: port, "GET", "/_drill/rows")
         #expect(refused.status == 503)
         #expect(refused["Retry-After"] != nil)
+        #expect(refused["X-Request-Refused"] == "shutting_down")
         #expect(refused.saysClose)
         gate.continuation.finish()
         #expect(await fixture.exitCode() == 0)
