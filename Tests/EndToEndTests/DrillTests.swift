@@ -6,6 +6,8 @@ import FoundationXML
 import MedTesting
 import Testing
 
+@testable import MedDrill
+
 /// The drill in its short form: the real command, real replicas, a real proxy and a real database.
 @Suite(.endToEnd, .serialized) struct DrillTests {
     private func drill(
@@ -43,6 +45,36 @@ import Testing
         // The database has them: it is the drill that was asked so far.
         let rows = try await database.query("SELECT count(*) FROM drill_rows WHERE value !~ 'seed'")
         #expect(try #require(Int(rows)) >= #require(Int(writes.1)))
+    }
+
+    @Test(arguments: [true, false])
+    func `behind nginx a write goes to another server if it was refused, and not after any other 503`(isRefused: Bool)
+        async throws
+    {
+        let header = isRefused ? "X-Request-Refused: shutting_down" : "Retry-After: 1"
+        let servers = try (0..<2).map { _ in try RecordingCollector(header: header) { _ in 503 } }
+        defer { for server in servers { server.stop() } }
+        let port = try FreePort.next()
+        let folder = try makeFolder("nginx")
+        let file = folder.appending(path: "nginx.conf")
+        try Data(DrillProxy.nginx(port: port, backends: servers.map(\.port)).utf8).write(to: file)
+        let proxy = try ChildProcess(
+            "nginx", ["-p", folder.path, "-c", file.path, "-e", "errors.log"],
+            environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"], folder: folder)
+        try #require(EndToEnd.current).add(proxy)
+        try await eventually("nginx answers") {
+            guard !proxy.hasEnded else { throw HarnessError(.exited, proxy.errorText) }
+            // Without a request: a server that answers 503 to one that may run twice is left alone for a second.
+            return (try? await RawClient.connect(port: port)) != nil
+        }
+        let client = try await RawClient.connect(port: port)
+        try await client.request("POST", "/_drill/transaction?value=a", body: "row")
+        let answer = try await client.response()
+        #expect(answer.status == 503)
+        #expect(answer["Retry-After"] == (isRefused ? nil : "1"))
+        let written = servers.flatMap(\.deliveries).filter { $0.path.hasPrefix("/_drill/transaction") }
+        #expect(written.count == (isRefused ? 4 : 1))
+        #expect(written.allSatisfy { $0.body == Array("row".utf8) })
     }
 
     @Test func `a replica that is killed, one that traps and a restart of the database cost what the table says`()

@@ -54,35 +54,43 @@ public enum DrillProxy: String, Sendable, CaseIterable {
         return Loopback.connect(descriptor, port: port) == 0
     }
 
+    /// That of `deploy/compose/haproxy.cfg`, without what is for containers and for the log.
     static func haproxy(port: Int, backends: [Int]) -> String {
         """
         global
-            maxconn 4096
+            maxconn 8192
         defaults
             mode http
             timeout connect 2s
-            timeout server 60s
             timeout client 60s
-            timeout queue 10s
-            timeout check 2s
+            timeout server 60s
             timeout http-request 10s
-            option redispatch 1
-            retries 3
-            retry-on all-retryable-errors
-            http-reuse always
+            timeout http-keep-alive 60s
+            timeout queue 5s
+            timeout check 2s
         frontend clients
             bind 127.0.0.1:\(port)
             default_backend servers
         backend servers
             balance leastconn
             option httpchk GET /ready
+            http-check expect status 200
+            retries 3
+            option redispatch 1
+            retry-on conn-failure empty-response 503
             http-request disable-l7-retry unless { method GET HEAD }
+            http-reuse safe
+            default-server check inter 1s fastinter 250ms fall 2 rise 1 maxconn 1024 pool-purge-delay 5s
         \(backends.enumerated().map { index, backend in
-            "    server s\(index) 127.0.0.1:\(backend) check inter 1s fall 2 rise 1 maxconn 256"
+            "    server s\(index) 127.0.0.1:\(backend)"
         }.joined(separator: "\n"))
 
         """
     }
+
+    /// In the place of an answer of the server's.
+    private static let unavailable =
+        #"add_header Retry-After 1 always; return 503 '{"error":"unavailable"}';"#
 
     static func nginx(port: Int, backends: [Int]) -> String {
         """
@@ -114,25 +122,30 @@ public enum DrillProxy: String, Sendable, CaseIterable {
             proxy_next_upstream error timeout http_503;
             server {
                 listen 127.0.0.1:\(port) backlog=4096;
+                recursive_error_pages on;
+                default_type application/json;
                 location / {
                     proxy_pass http://backends;
-                    # Or if the server says that it takes nothing more, and did nothing: 503.
                     proxy_intercept_errors on;
                     error_page 503 = @again;
-                    recursive_error_pages on;
                 }
-                # nginx may choose the same server again, since it does not count such an answer as a failure.
+                # Or if the server refused it and did nothing, as it says in a header: then, with its body, to another one. Any other 503 may
+                # be of a request that was half done. nginx has thrown away its body by now.
                 location @again {
+                    if ($upstream_http_x_request_refused = "") { \(Self.unavailable) }
                     proxy_pass http://backends;
                     proxy_intercept_errors on;
                     error_page 503 = @once_more;
                 }
+                # nginx may choose the same server again, since it does not count such an answer as a failure.
                 location @once_more {
+                    if ($upstream_http_x_request_refused = "") { \(Self.unavailable) }
                     proxy_pass http://backends;
                     proxy_intercept_errors on;
                     error_page 503 = @at_last;
                 }
                 location @at_last {
+                    if ($upstream_http_x_request_refused = "") { \(Self.unavailable) }
                     proxy_pass http://backends;
                 }
             }

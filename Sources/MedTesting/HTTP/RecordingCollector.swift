@@ -38,8 +38,12 @@ package final class RecordingCollector: Sendable {
 
     /// Listens on a free port.
     ///
-    /// - Parameter status: what is answered to a request; 200 without it.
-    package init(status: @escaping @Sendable (Delivery) -> Int = { _ in 200 }) throws {
+    /// - Parameters:
+    ///   - header: a header that every answer has, such as `Retry-After: 1`.
+    ///   - status: what is answered to a request; 200 without it.
+    package init(header: String = "Server: recorder", status: @escaping @Sendable (Delivery) -> Int = { _ in 200 })
+        throws
+    {
         let recorded = Watched<[Delivery]>([])
         self.recorded = recorded
         self.listener = try ThreadedListener { descriptor in
@@ -49,7 +53,7 @@ package final class RecordingCollector: Sendable {
                     path: parts.count > 1 ? String(parts[1]) : "", fields: request.fields, body: request.body)
                 recorded.update { $0.append(delivery) }
                 return
-                    "HTTP/1.1 \(String(format: "%03d", status(delivery))) Answered\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+                    "HTTP/1.1 \(String(format: "%03d", status(delivery))) Answered\r\n\(header)\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
             }
         }
     }
