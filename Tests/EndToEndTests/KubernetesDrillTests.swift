@@ -32,8 +32,8 @@ import Testing
 
     @Test(arguments: ["pool", "eventloop"])
     func `a stalled process is stopped within 44 seconds and replaced within 35 more`(thread: String) async throws {
-        let cluster = try await SimulatedCluster(.staging)
-        try await cluster.withPods(1, ["DRILL_ROUTES": "on"]) { pods in
+        let cluster = try await SimulatedCluster(.drill)
+        try await cluster.withPods(1) { pods in
             let pod = pods[0]
             let port = try #require(await pod.port)
             try await pod.wait(for: .ready)
@@ -80,9 +80,9 @@ import Testing
     }
 
     @Test func `a trap restarts exactly one`() async throws {
-        let cluster = try await SimulatedCluster(.staging)
+        let cluster = try await SimulatedCluster(.drill)
         let replicas = try await Manifest(.base)[Manifest.deployment, "spec/replicas"]?.number
-        try await cluster.withPods(try #require(replicas), ["DRILL_ROUTES": "on"]) { pods in
+        try await cluster.withPods(try #require(replicas)) { pods in
             for pod in pods { try await pod.wait(for: .ready) }
             let port = try #require(await pods[0].port)
             #expect(try await RawClient.exchange(port: port, "GET", "/_drill/trap?kind=nil").status == 500)

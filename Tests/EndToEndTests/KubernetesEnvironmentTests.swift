@@ -50,7 +50,7 @@ struct KubernetesEnvironmentTests {
         return (Int(lines.last ?? "") ?? 0, lines.dropLast().joined(separator: "\n"))
     }
 
-    @Test(arguments: [Manifest.Kustomization.production, .staging])
+    @Test(arguments: [Manifest.Kustomization.production, .staging, .drill])
     func `the ports that the manifest names answer as its probes want`(kustomization: Manifest.Kustomization)
         async throws
     {
@@ -83,7 +83,11 @@ struct KubernetesEnvironmentTests {
         }
         let health = try await self.ask(server, port: management, "/health")
         #expect(health.status == 200)
-        #expect(health.body.contains(#""environment":"\#(kustomization == .staging ? "staging" : "production")""#))
+        let environment = kustomization == .production ? "production" : "staging"
+        #expect(health.body.contains(#""environment":"\#(environment)""#))
+        // The routes of the drill are in its overlay alone.
+        let drill = try await self.ask(server, port: port, "/_drill/hello")
+        #expect(drill.status == (kustomization == .drill ? 200 : 404))
         let path = try await Manifest(.base)["ServiceMonitor/medbuilder", "spec/endpoints/0/path"]?.text
         let metrics = try await self.ask(server, port: management, try #require(path))
         #expect(metrics.body.contains("medbuilder_ready 1\n"))

@@ -200,12 +200,17 @@ import Testing
             case .production:
                 #expect(namespaces == ["medbuilder"])
                 expected[Manifest.deployment, "spec/replicas"] = nil
-            case .staging:
+            case .staging, .drill:
                 #expect(namespaces == ["medbuilder-staging"])
                 expected[Manifest.deployment, "spec/replicas"] = nil
                 for object in [Manifest.deployment, Manifest.migration] {
                     for path in appEnvironment { expected[object, path] = .scalar("staging") }
                 }
+                guard kustomization == .drill else { break }
+                let place = "spec/template/spec/containers/0/env"
+                let others = try #require(expected[Manifest.deployment, place]?.elements)
+                expected[Manifest.deployment, place] = .list(
+                    [.map(["name": .scalar("DRILL_ROUTES"), "value": .scalar("on")])] + others)
             case .minimal:
                 #expect(namespaces == [nil])
                 expected.objects["ServiceMonitor/medbuilder"] = nil

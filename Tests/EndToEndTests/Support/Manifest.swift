@@ -14,6 +14,7 @@ struct Manifest: Sendable {
         case minimal = "overlays/minimal"
         case staging = "overlays/staging"
         case production = "overlays/production"
+        case drill = "overlays/drill"
     }
 
     static let deployment = "Deployment/medbuilder"
