@@ -30,6 +30,8 @@ public struct Drill: Sendable {
         public var drainDelay = 5
         /// A shell command that restarts the database, and ends when that has been done.
         public var databaseRestart: String?
+        /// Where the addresses at which replicas have their metrics are written, for `file_sd_configs` of Prometheus.
+        public var scrapeTargets: URL?
 
         public init() {}
     }
@@ -100,6 +102,10 @@ public struct Drill: Sendable {
     private func run(
         database: any Database, name: String, targets: [String], fleet: Fleet, say: @escaping @Sendable (String) -> Void
     ) async throws -> DrillReport {
+        if let file = self.plan.scrapeTargets {
+            let list = [["targets": fleet.ports.map { "127.0.0.1:\($0)" }]]
+            try JSONEncoder().encode(list).write(to: file, options: .atomic)
+        }
         say("Starting \(self.plan.replicas) replicas")
         for slot in 0..<self.plan.replicas { try await fleet.start(slot) }
         let proxy = try await self.plan.proxy.start(for: fleet.ports, in: self.folder, fleet: fleet)

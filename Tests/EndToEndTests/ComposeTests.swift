@@ -70,12 +70,17 @@ import Testing
         #expect(all.keys.sorted() == (names + ["grafana", "prometheus"]).sorted())
         // Everything that is mounted is there.
         for (name, service) in all {
-            for volume in service["volumes"]?.strings ?? [] where volume.hasPrefix("./") {
-                let path = volume.split(separator: ":")[0].dropFirst(2)
+            for volume in service["volumes"]?.strings ?? [] where volume.hasPrefix(".") {
+                let path = volume.split(separator: ":")[0]
                 let file = Project.file("deploy/compose/\(path)").path
                 #expect(FileManager.default.fileExists(atPath: file), "\(name) mounts \(volume)")
             }
         }
+        // Grafana finds the dashboard where it is told to look.
+        let mounted = try #require(all["grafana"]?["volumes"]?.strings.first { $0.contains("dashboard.json") })
+        let place = try #require(
+            try Project.text("deploy/compose/grafana-dashboards.yml").firstMatch(of: /path: (\S+)/))
+        #expect(mounted.contains(":\(place.1)/"))
     }
 
     @Test func `HAProxy and Prometheus find no fault with their files`() async throws {

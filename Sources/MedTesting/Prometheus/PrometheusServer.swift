@@ -65,30 +65,46 @@ package final class PrometheusServer: Sendable {
 
     /// All values of the answer to an instant query. That the query is none is an error.
     package func values(_ expression: String) async throws -> [Double] {
+        try await self.ask("query?query=\(Self.encoded(expression))").compactMap(\.value?.number)
+    }
+
+    /// All values of the answer to a query at every second of a time. That the query is none is an error.
+    package func values(_ expression: String, from start: Date, to end: Date) async throws -> [Double] {
+        let times = "start=\(start.timeIntervalSince1970)&end=\(end.timeIntervalSince1970)&step=1"
+        return try await self.ask("query_range?query=\(Self.encoded(expression))&\(times)").flatMap {
+            ($0.values ?? []).map(\.number)
+        }
+    }
+
+    private static func encoded(_ expression: String) -> String {
         var allowed = CharacterSet.alphanumerics
         allowed.insert(charactersIn: "-_.")
-        let encoded = expression.addingPercentEncoding(withAllowedCharacters: allowed) ?? ""
-        let answer = try await RawClient.exchange(port: self.port, "GET", "/api/v1/query?query=\(encoded)")
+        return expression.addingPercentEncoding(withAllowedCharacters: allowed) ?? ""
+    }
+
+    private func ask(_ question: String) async throws -> [Series] {
+        let answer = try await RawClient.exchange(port: self.port, "GET", "/api/v1/\(question)")
         guard answer.status == 200 else { throw HarnessError(.malformed, "Prometheus refuses a query: \(answer.text)") }
         struct Body: Decodable {
-            struct Content: Decodable {
-                var result: [Result]
-            }
-            struct Result: Decodable {
-                var value: Value
-            }
-            struct Value: Decodable {
-                var number: Double
-
-                init(from decoder: any Decoder) throws {
-                    var container = try decoder.unkeyedContainer()
-                    _ = try container.decode(Double.self)
-                    self.number = Double(try container.decode(String.self)) ?? .nan
-                }
-            }
+            struct Content: Decodable { var result: [Series] }
             var data: Content
         }
-        return try JSONDecoder().decode(Body.self, from: Data(answer.body)).data.result.map(\.value.number)
+        return try JSONDecoder().decode(Body.self, from: Data(answer.body)).data.result
+    }
+
+    /// Of an instant query `value`, of one for a time `values`.
+    private struct Series: Decodable {
+        struct Value: Decodable {
+            var number: Double
+
+            init(from decoder: any Decoder) throws {
+                var container = try decoder.unkeyedContainer()
+                _ = try container.decode(Double.self)
+                self.number = Double(try container.decode(String.self)) ?? .nan
+            }
+        }
+        var value: Value?
+        var values: [Value]?
     }
 }
 

@@ -46,6 +46,9 @@ struct DrillCommand: AsyncParsableCommand {
     @Option(help: "Where a picture of it is written, as SVG.")
     var picture: String?
 
+    @Option(help: "Where the addresses of the replicas are written, for file_sd_configs of Prometheus.")
+    var scrapeTargets: String?
+
     func validate() throws {
         guard (1...100).contains(self.updates) || self.updates == 0 else {
             throw ValidationError("--updates takes a number from 0 to 100.")
@@ -54,10 +57,11 @@ struct DrillCommand: AsyncParsableCommand {
         guard (0...60).contains(self.drainDelay) else {
             throw ValidationError("--drain-delay takes a number of seconds from 0 to 60.")
         }
-        if let picture = self.picture {
+        for (option, path) in [("picture", self.picture), ("scrape-targets", self.scrapeTargets)] {
+            guard let path else { continue }
             // Known before the drill, and not after minutes of it.
-            guard let file = fopen(picture, "w") else {
-                throw ValidationError("--picture names a file that cannot be written.")
+            guard let file = fopen(path, "a") else {
+                throw ValidationError("--\(option) names a file that cannot be written.")
             }
             fclose(file)
         }
@@ -124,6 +128,7 @@ struct DrillCommand: AsyncParsableCommand {
         plan.rate = self.rate
         plan.drainDelay = self.drainDelay
         plan.databaseRestart = self.restartDatabase
+        plan.scrapeTargets = self.scrapeTargets.map { URL(filePath: $0) }
         return plan
     }
 

@@ -15,6 +15,17 @@ enum Deployed {
         targets: [Int], hastenedBy factor: Int, alertmanager: AlertmanagerServer? = nil
     ) async throws -> PrometheusServer {
         let list = targets.map { #""127.0.0.1:\#($0)""# }.joined(separator: ", ")
+        return try await self.startPrometheus(
+            discovery: "static_configs: [{targets: [\(list)]}]", hastenedBy: factor, alertmanager: alertmanager)
+    }
+
+    /// The same with what says whom it asks.
+    ///
+    /// - Parameter judgesEverySecond: Whether it evaluates all rules once a second, and not when they say.
+    static func startPrometheus(
+        discovery: String, hastenedBy factor: Int, alertmanager: AlertmanagerServer? = nil,
+        judgesEverySecond: Bool = false
+    ) async throws -> PrometheusServer {
         var text = try Project.text("deploy/prometheus/prometheus.yml")
         try self.replace("scrape_interval: 5s", with: "scrape_interval: 1s", in: &text)
         try self.replace("scrape_timeout: 3s", with: "scrape_timeout: 1s", in: &text)
@@ -27,8 +38,12 @@ enum Deployed {
                     type: A
                     port: 5001
                     refresh_interval: 5s
-            """, with: "    static_configs: [{targets: [\(list)]}]", in: &text)
-        let rules = try await askReferee("alerts", "hasten", "\(factor)")
+            """, with: "    \(discovery)", in: &text)
+        var rules = try await askReferee("alerts", "hasten", "\(factor)")
+        if judgesEverySecond {
+            try self.replace("evaluation_interval: 15s", with: "evaluation_interval: 1s", in: &text)
+            rules = rules.replacing(/\binterval: \d+s/, with: "interval: 1s")
+        }
         return try await PrometheusServer(in: makeFolder("prometheus"), configuration: text, rules: rules)
     }
 
