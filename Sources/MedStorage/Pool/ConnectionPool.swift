@@ -131,7 +131,7 @@ public final class ConnectionPool<Connection: PooledConnection>: Sendable {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let waiter = State.Waiter(id: id, since: start, continuation: continuation)
-                self.perform(self.state.withLock { $0.wait(waiter) })
+                self.perform(self.state.withLock { $0.wait(waiter, now: .now) })
                 // The cancellation may have come before the waiter.
                 if Task.isCancelled { self.cancel(id) }
                 self.startTimer()

@@ -120,7 +120,7 @@ struct PoolState {
     }
 
     /// Puts somebody into the queue; begins a connection if there is room for one.
-    mutating func wait(_ waiter: Waiter) -> Effects {
+    mutating func wait(_ waiter: Waiter, now: Instant) -> Effects {
         var effects = Effects()
         guard !self.isClosed else {
             effects.wakenings = [Wakening(waiter: waiter, result: .failure(Self.closedError))]
@@ -132,6 +132,16 @@ struct PoolState {
         }
         self.stalledSince = self.stalledSince ?? waiter.since
         self.waiters.append(waiter)
+        // What has come back since it was looked for. While somebody waits nobody takes one, so with all of them idle nothing would ever
+        // come back to end the wait.
+        while !self.waiters.isEmpty, let last = self.idle.popLast() {
+            guard last.expires > now, last.connection.isUsable else {
+                effects.closing.append(last.connection)
+                continue
+            }
+            self.give(last.connection, expires: last.expires, now: now, to: &effects)
+            self.noteMove(now)
+        }
         self.addConnects(to: &effects)
         return effects
     }

@@ -95,7 +95,7 @@ final class LiveCount: Sendable {
             Task { _ = await withCheckedContinuation { feed.yield($0) } }
             var iterator = stream.makeAsyncIterator()
             guard let continuation = await iterator.next() else { return }
-            answer(state.wait(State.Waiter(id: id, since: now, continuation: continuation)))
+            answer(state.wait(State.Waiter(id: id, since: now, continuation: continuation), now: now))
         }
         func answer(_ effects: State.Effects) {
             for wakening in effects.wakenings { wakening.waiter.continuation.resume(returning: wakening.result) }
@@ -172,6 +172,12 @@ final class LiveCount: Sendable {
                         #expect(connection.isUsable && !busy.contains { $0 === connection })
                         busy.append(connection)
                     case .none:
+                        // Before it is in the queue, all that there are may come back.
+                        if Bool.random(using: &generator) {
+                            let back = busy
+                            busy = []
+                            for connection in back { check(state.release(connection, now: now)) }
+                        }
                         let id = state.nextWaiter()
                         // A continuation of its own, which somebody has to resume exactly once.
                         let (stream, feed) = AsyncStream.makeStream(
@@ -182,7 +188,7 @@ final class LiveCount: Sendable {
                         var iterator = stream.makeAsyncIterator()
                         if let continuation = await iterator.next() {
                             waiting.append(id)
-                            check(state.wait(State.Waiter(id: id, since: now, continuation: continuation)))
+                            check(state.wait(State.Waiter(id: id, since: now, continuation: continuation), now: now))
                         }
                     case .closed: Issue.record("It is open.")
                     }
