@@ -93,7 +93,8 @@ final class PostgresTransaction: Transaction {
             // Of a transaction that has failed, the server makes a rollback, and calls that a success.
             if result.tag != "COMMIT" { throw self.ended }
         } catch {
-            guard error.code == .notReachable || error.code == .timeout else { throw error }
+            // Closed by us counts too: it was connected before, so the statement may have been sent.
+            guard [.notReachable, .timeout, .closed].contains(error.code) else { throw error }
             throw DatabaseError(
                 code: .outcomeUnknown,
                 description:
