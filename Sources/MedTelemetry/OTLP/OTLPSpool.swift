@@ -22,8 +22,10 @@ public struct OTLPSpool: Sendable {
         case body(OTLPBody)
         /// It never can be read, or is none of ours.
         case unreadable
-        /// It may be read later: there is no descriptor for it, no memory, or the disk failed.
+        /// It may be read later: there is no descriptor for it now, or no memory.
         case notNow
+        /// The disk has failed; another process may try again.
+        case failed
     }
 
     private let folder: String
@@ -48,9 +50,13 @@ public struct OTLPSpool: Sendable {
 
     // MARK: What the workers call
 
-    /// The files of a signal, oldest first.
-    func names(_ signal: OTLPSignal) async -> [String] {
-        await self.offPool { $0.list().filter { Self.description(of: $0)?.signal == signal } }
+    /// The files of a signal, oldest first; nil if the folder cannot be looked at now.
+    func names(_ signal: OTLPSignal) async -> [String]? {
+        await self.offPool { spool in
+            guard spool.isOurs else { return [] }
+            return try? FileManager.default.contentsOfDirectory(atPath: spool.folder).sorted()
+                .filter { Self.description(of: $0)?.signal == signal }
+        }
     }
 
     /// What is in a file.
@@ -64,7 +70,7 @@ public struct OTLPSpool: Sendable {
                         signal: file.signal, form: file.form, isCompressed: file.isCompressed, count: file.count,
                         bytes: bytes))
             } catch {
-                return [EMFILE, ENFILE, ENOMEM, EIO].contains(error.number) ? .notNow : .unreadable
+                return error.number == EIO ? .failed : error.isPassing ? .notNow : .unreadable
             }
         }
     }
@@ -175,6 +181,7 @@ public struct OTLPSpool: Sendable {
 
     private struct ReadError: Error {
         let number = errno
+        var isPassing: Bool { [EMFILE, ENFILE, ENOMEM].contains(self.number) }
     }
 
     /// What is in a file; `nil` if it is none that we wrote.

@@ -237,7 +237,8 @@ final class OTLPWorker<Item: Sendable>: Sendable {
     ///   others for ever.
     private func sendSpooled(_ rounds: inout Int) async {
         guard let spool, rounds > 0 else { return }
-        for name in await spool.names(self.signal) {
+        guard let names = await spool.names(self.signal) else { return }
+        for name in names {
             guard !Task.isCancelled, !self.state.withLock({ $0.isDraining }) else { return }
             let body: OTLPBody
             switch await spool.load(name) {
@@ -246,9 +247,8 @@ final class OTLPWorker<Item: Sendable>: Sendable {
                 // Told of and counted once: it is not found again.
                 if let count = await spool.setAside(name) { self.count { $0.drop(count, because: .unreadable) } }
                 continue
-            case .notNow:
-                rounds -= 1
-                return
+            case .notNow: return
+            case .failed: continue
             }
             switch await self.deliver(body) {
             case .taken: await spool.remove(name)
