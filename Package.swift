@@ -18,6 +18,8 @@ let package = Package(
         .library(name: "MedPostgres", targets: ["MedPostgres"]),
         .library(name: "MedServer", targets: ["MedServer"]),
     ],
+    // The command `drill`, which the image leaves out: it needs a proxy beside it, and megabytes.
+    traits: [.default(enabledTraits: ["Drill"]), "Drill"],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
@@ -143,7 +145,7 @@ let package = Package(
         .executableTarget(
             name: "medbuilder",
             dependencies: [
-                "MedDrill",
+                .target(name: "MedDrill", condition: .when(traits: ["Drill"])),
                 "MedPostgres",
                 "MedPrivacy",
                 "MedRuntime",

@@ -82,10 +82,11 @@ public struct Drill: Sendable {
     }
 
     /// Staging, and the drill's routes: the only differences from production.
+    public static let environment = ["APP_ENV": "staging", "DRILL_ROUTES": "on"]
+
     private var replicaEnvironment: [String: String] {
-        self.environment.merging([
-            "APP_ENV": "staging", "DRILL_ROUTES": "on", "LOG_FORMAT": "json",
-            "SHUTDOWN_DRAIN_DELAY_SECONDS": "\(self.plan.drainDelay)",
+        self.environment.merging(Self.environment) { $1 }.merging([
+            "LOG_FORMAT": "json", "SHUTDOWN_DRAIN_DELAY_SECONDS": "\(self.plan.drainDelay)",
         ]) { $1 }
     }
 

@@ -56,6 +56,12 @@ struct MedBuilder: AsyncParsableCommand {
               78  the settings are wrong
             """,
         version: Version.current,
-        subcommands: [Serve.self, Migrate.self, Config.self, Probe.self, DrillCommand.self]
+        subcommands: [Serve.self, Migrate.self, Config.self, Probe.self] + Self.drill
     )
+
+    #if Drill
+        private static let drill: [any ParsableCommand.Type] = [DrillCommand.self]
+    #else
+        private static let drill: [any ParsableCommand.Type] = []
+    #endif
 }

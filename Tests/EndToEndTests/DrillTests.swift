@@ -141,24 +141,44 @@ import Testing
 
     @Test func `a drill that cannot be done says why, and leaves production alone`() async throws {
         let database = try await startPostgres()
-        let mistakes: [(arguments: [String], environment: [String: String], code: Int32, words: String)] = [
+        var mistakes: [(arguments: [String], environment: [String: String], code: Int32, words: String)] = [
             ([], ["DATABASE_URL": "sqlite:drill.sqlite"], 78, "DATABASE_URL must name a PostgreSQL database"),
             (
                 [], ["APP_ENV": "production", "DATABASE_URL": database.url("postgres")], 78,
                 "production, whose database is not for drills"
             ),
+            // It may be production's, though this shell is not.
+            (
+                [], ["DATABASE_URL": "postgres://app@db.example/app?sslmode=verify-full"], 78,
+                "DATABASE_URL names another machine"
+            ),
+            // What the replicas would refuse.
+            ([], ["PHI_ENCRYPTION_KEY": "", "DATABASE_URL": database.url("postgres")], 78, "phi.encryptionKey"),
+            (["--scrape-targets", "/nonexistent/targets.json"], [:], 64, "--scrape-targets names a file that cannot"),
             (["--faults", "database"], [:], 64, "needs --restart-database"),
             (["--faults", "flood"], [:], 64, "kill, trap, stall, database, pool"),
             (["--rate", "0"], [:], 64, "from 1 to 50000"),
             (["--picture", "/nonexistent/drill.svg"], [:], 64, "cannot be written"),
             (["--updates=-1"], [:], 64, "from 0 to 100"),
         ]
+        // A pipe would wait for somebody to read it, and a device would be replaced.
+        let pipe = try testFolder().appending(path: "pipe").path
+        try #require(mkfifo(pipe, 0o600) == 0)
+        for option in ["--picture", "--scrape-targets"] {
+            for path in [pipe, "/dev/null", "/tmp"] {
+                mistakes.append(([option, path], [:], 64, "\(option) names a file that cannot be written"))
+            }
+        }
+        // Nothing is made of what is refused for another reason.
+        let picture = try testFolder().appending(path: "none.svg").path
+        mistakes.append((["--picture", picture, "--faults", "database"], [:], 64, "needs --restart-database"))
         for (arguments, environment, code, words) in mistakes {
             let process = try await self.drill(arguments, environment: environment)
             let exit = try await process.waitForExit()
             #expect(exit == .code(code), "\(arguments): \(process.process.errorText)")
             #expect(process.process.errorText.contains(words), "\(arguments): \(process.process.errorText)")
         }
+        #expect(!FileManager.default.fileExists(atPath: picture))
         let tables = try await database.query("SELECT count(*) FROM pg_tables WHERE tablename = 'drill_rows'")
         #expect(tables == "0")
     }

@@ -28,6 +28,8 @@ modules=(medbuilder MedPostgres MedPrivacy MedRuntime MedServer MedSQLite MedSto
 
 options=(
     -c release --static-swift-stdlib --product medbuilder --scratch-path "$scratch"
+    # No command `drill`.
+    --disable-default-traits
     # What nobody calls is left out: most of the two BoringSSLs.
     -Xcc -ffunction-sections -Xcc -fdata-sections
     -Xswiftc -use-ld=lld

@@ -118,7 +118,7 @@ public enum DrillProxy: String, Sendable, CaseIterable {
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
             proxy_connect_timeout 2s;
-            # What is not idempotent goes to another server only if the connection was refused.
+            # What nobody may repeat, POST and PATCH, goes to another server only if the connection was refused. PUT and DELETE may run twice.
             proxy_next_upstream error timeout http_503;
             server {
                 listen 127.0.0.1:\(port) backlog=4096;

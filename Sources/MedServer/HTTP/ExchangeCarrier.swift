@@ -135,7 +135,9 @@ extension ExchangeCarrier {
 
     /// Sends the application's answer. Called in the request's task.
     private func send(_ response: Response, for exchange: Exchange) async {
-        let head = HTTPResponseHead(response.head)
+        var head = HTTPResponseHead(response.head)
+        // Never of a request that the application has seen: it may have passed on what another server said.
+        if head.status == .serviceUnavailable { head.headers.remove(name: Refusal.header) }
         if let length = response.body.contentLength, length <= ConnectionLimits.wholeBodySize {
             let writer = CollectingWriter()
             do {

@@ -45,15 +45,18 @@ enum Refusal {
         }
     }
 
+    /// Says that a request never reached the application.
+    static let header = "X-Request-Refused"
+
     /// What the answer says beside its status: for the server's own sake, and not the request's, that after a second it is worth asking again,
     /// another replica or this one when it has room.
     ///
-    /// `X-Request-Refused` tells a proxy what no status of HTTP/1.1 does, as `REFUSED_STREAM` in HTTP/2 (RFC 9113, section 8.7): nothing has
+    /// ``header`` tells a proxy what no status of HTTP/1.1 does, as `REFUSED_STREAM` in HTTP/2 (RFC 9113, section 8.7): nothing has
     /// been done yet, so whatever the method is, the request may be sent to somebody else.
     var headers: [(name: String, value: String)] {
         switch self {
         case .shuttingDown, .tooManyConnections, .stalled:
-            [("Retry-After", "1"), ("X-Request-Refused", self.code)]
+            [("Retry-After", "1"), (Self.header, self.code)]
         default: []
         }
     }
