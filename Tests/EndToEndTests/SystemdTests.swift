@@ -96,6 +96,8 @@ import Testing
         let watchdog = try #require(unit["WatchdogSec"].flatMap { Int($0) })
         #expect(try watchdog > #require(stall))
         #expect(unit["RestartPreventExitStatus"] == "64 78")
+        // It counts for the main process alone, so no other one may meet the settings before.
+        #expect(unit["ExecStartPre"] == nil && unit["Environment"] != nil)
         #expect(unit["Type"] == "notify")
 
         // What it starts is what starts; a settings file is read, and a mistake in it is an exit that is not tried again.
@@ -115,6 +117,13 @@ import Testing
         let shown = try await finish(
             BinaryUnderTest.path, "config", "--config", file.path, environment: ["APP_ENV": "production"])
         #expect(shown.exit == .code(0), "\(shown.errors)")
+        let text = try String(contentsOf: Self.unit, encoding: .utf8)
+        let environment = text.matches(of: /(?m)^Environment=([A-Z_]+)=([a-z]+)$/).map { (String($0.1), String($0.2)) }
+        let inForce = try await finish(
+            BinaryUnderTest.path, "config", "--config", file.path,
+            environment: Dictionary(uniqueKeysWithValues: environment))
+        #expect(inForce.output.contains(/(?m)^app\.env +\S+ +production/), "\(inForce.output)")
+        #expect(inForce.output.contains(/(?m)^database\.migrate +\S+ +auto/), "\(inForce.output)")
     }
 
     /// `WATCHDOG_PID` has to be the process that systemd started, which the binary becomes.
