@@ -207,6 +207,7 @@ import Testing
                     for path in appEnvironment { expected[object, path] = .scalar("staging") }
                 }
                 guard kustomization == .drill else { break }
+                expected["Service/medbuilder", "spec/type"] = .scalar("ClusterIP")
                 let place = "spec/template/spec/containers/0/env"
                 let others = try #require(expected[Manifest.deployment, place]?.elements)
                 expected[Manifest.deployment, place] = .list(

@@ -42,7 +42,9 @@ import Testing
         let forClusters = blocks.filter { $0.mark == Self.clusterMark }
         #expect(blocks.count > 20 && forClusters.count <= 4)
         for block in forClusters {
-            for line in block.text.split(separator: "\n") { #expect(line.hasPrefix("kubectl "), "\(line)") }
+            for line in block.text.split(separator: "\n") where line != "export NAMESPACE=medbuilder" {
+                #expect(line.contains(/^(export POD=\$\()?kubectl /), "\(line)")
+            }
         }
         for block in blocks where block.mark != Self.clusterMark {
             #expect(!block.text.contains("kubectl"), "\(block.text)")
