@@ -52,7 +52,8 @@ if (($# > 0)); then
     exit
 fi
 failed=0
-drill haproxy --proxy haproxy --faults kill trap stall database pool || failed=1
-drill nginx --proxy nginx || failed=1
-drill direct --proxy direct || failed=1
+faults=(--faults kill trap stall database pool)
+drill haproxy --proxy haproxy "${faults[@]}" || failed=1
+drill nginx --proxy nginx "${faults[@]}" || failed=1
+drill direct --proxy direct "${faults[@]}" || failed=1
 exit "$failed"
