@@ -43,7 +43,7 @@ import Testing
         #expect(blocks.count > 20 && forClusters.count <= 4)
         for block in forClusters {
             for line in block.text.split(separator: "\n") where line != "export NAMESPACE=medbuilder" {
-                #expect(line.contains(/^(export POD=\$\()?kubectl /), "\(line)")
+                #expect(line.contains(#/^(export POD=\$\()?kubectl /#), "\(line)")
             }
         }
         for block in blocks where block.mark != Self.clusterMark {
