@@ -134,7 +134,7 @@ def main():
         report("page-10000-openmetrics-milliseconds", ours["page-openmetrics"] / 1e6, 5)
         report("page-10000-protobuf-milliseconds", ours["page-protobuf"] / 1e6, 5)
     if "logs" in PARTS:
-        report("log-disabled-nanoseconds", ours["log-disabled"], 3)
+        report("log-disabled-nanoseconds", ours["log-disabled"], 3, ours["log-disabled-stream"])
         line = ours["log-line"] / 1e3
         report("log-line-microseconds", line, 1)
         report("log-line-prepared-microseconds", ours["log-line-prepared"] / 1e3, 1)

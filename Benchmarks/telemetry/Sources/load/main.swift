@@ -162,8 +162,16 @@ func measurePreparedLog() {
     precondition(writer.droppedLineCount == 0, "Lines were dropped: what was measured is no line.")
 }
 
+/// The same with swift-log's own handlers: what of a disabled call is swift-log itself.
+func measureDisabledPeers() {
+    let lines = fields(1234)
+    let stream = Logger(label: "bench") { StreamLogHandler.standardOutput(label: $0) }
+    measure("log-disabled-stream", 50_000_000) { stream.debug("Request answered", metadata: lines) }
+}
+
 if isWanted("logs") {
     measureLogs()
+    measureDisabledPeers()
     measurePreparedLog()
 }
 
