@@ -7,7 +7,7 @@
 
 What is in it: the Swift packages that Package.resolved names, the Swift runtime that is linked in, and the Debian packages that own the
 shared libraries which the program loads, directly or through one another. With --root the libraries and packages are those below that
-folder, such as the root file system of an image. For the same input the output is the same, but for the time (SOURCE_DATE_EPOCH sets it).
+folder, such as the root file system of an image. --without names a package of Package.resolved that is not linked in. For the same input the output is the same, but for the time (SOURCE_DATE_EPOCH sets it).
 """
 
 import argparse
@@ -105,8 +105,13 @@ def encoded(version):
     return version.replace("+", "%2B").replace(":", "%3A")
 
 
-def swift_components(resolved):
-    for pin in json.loads(pathlib.Path(resolved).read_text())["pins"]:
+def swift_components(resolved, without):
+    pins = json.loads(pathlib.Path(resolved).read_text())["pins"]
+    if unknown := set(without) - {pin["identity"] for pin in pins}:
+        fail(f"{resolved} does not name {', '.join(sorted(unknown))}.")
+    for pin in pins:
+        if pin["identity"] in without:
+            continue
         address = pin["location"].removesuffix(".git")
         version = pin["state"].get("version") or pin["state"]["revision"]
         purl = f"pkg:swift/{address.split('://')[-1]}@{encoded(version)}"
@@ -129,6 +134,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     parser.add_argument("--resolved", required=True)
+    parser.add_argument("--without", action="append", default=[], help="a Swift package that is resolved, and not in the program")
     parser.add_argument("--root", default="/")
     parser.add_argument("--version", default="0.0.0")
     parser.add_argument("--swift", help="the version of the toolchain whose runtime is linked in")
@@ -138,7 +144,7 @@ def main():
 
     libraries = shared_libraries(program, root)
     names, unowned = debian_packages(libraries, root)
-    components = list(swift_components(options.resolved)) + list(debian_components(names, root))
+    components = list(swift_components(options.resolved, options.without)) + list(debian_components(names, root))
     if options.swift:
         components.append(toolchain_component(options.swift))
     # Libraries of the Swift runtime that lie beside the program, where it is not linked in.
