@@ -77,9 +77,7 @@ extension ExchangeCarrier {
     /// Answers a request that never reaches the application.
     func answer(_ exchange: Exchange, refusal: Refusal) {
         if case .shuttingDown = refusal { self.shared.table.refuses() }
-        self.finish(
-            exchange, status: refusal.status, headers: HTTPHeaders(refusal.headers.map { ($0.name, $0.value) }),
-            error: refusal.code)
+        self.finish(exchange, status: refusal.status, headers: HTTPHeaders(refusal.headers), error: refusal.code)
     }
 
     /// Answers a request whose handler has trapped.

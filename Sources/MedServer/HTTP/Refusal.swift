@@ -53,7 +53,7 @@ enum Refusal {
     ///
     /// ``header`` tells a proxy what no status of HTTP/1.1 does, as `REFUSED_STREAM` in HTTP/2 (RFC 9113, section 8.7): nothing has
     /// been done yet, so whatever the method is, the request may be sent to somebody else.
-    var headers: [(name: String, value: String)] {
+    var headers: [(String, String)] {
         switch self {
         case .shuttingDown, .tooManyConnections, .stalled:
             [("Retry-After", "1"), (Self.header, self.code)]

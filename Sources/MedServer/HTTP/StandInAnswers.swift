@@ -21,7 +21,7 @@ struct StandInAnswers: Sendable {
             !probe.probe.isDetailed || self.shared.access.health == nil
         else {
             let refusal = self.shared.lifecycle.phase.isShuttingDown ? Refusal.shuttingDown : .stalled
-            headers += refusal.headers.map { ($0.name, $0.value) }
+            headers += refusal.headers
             return (Int(refusal.status.code), headers, Array(ErrorBody.json(refusal.code).readableBytesView))
         }
         guard method == "GET" || method == "HEAD" else {

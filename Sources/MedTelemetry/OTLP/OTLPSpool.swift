@@ -52,11 +52,7 @@ public struct OTLPSpool: Sendable {
 
     /// The files of a signal, oldest first; nil if the folder cannot be looked at now.
     func names(_ signal: OTLPSignal) async -> [String]? {
-        await self.offPool { spool in
-            guard spool.isOurs else { return [] }
-            return try? FileManager.default.contentsOfDirectory(atPath: spool.folder).sorted()
-                .filter { Self.description(of: $0)?.signal == signal }
-        }
+        await self.offPool { $0.list()?.filter { Self.description(of: $0)?.signal == signal } }
     }
 
     /// What is in a file.
@@ -82,7 +78,7 @@ public struct OTLPSpool: Sendable {
         await self.offPool { spool in
             guard let file = Self.description(of: name), rename(spool.path(name), spool.path(name) + ".unreadable") == 0
             else { return nil }
-            for old in spool.list().filter({ $0.hasSuffix(".unreadable") }).dropLast(Self.maximumUnreadable) {
+            for old in (spool.list() ?? []).filter({ $0.hasSuffix(".unreadable") }).dropLast(Self.maximumUnreadable) {
                 unlink(spool.path(old))
             }
             return file.count
@@ -151,9 +147,10 @@ public struct OTLPSpool: Sendable {
 
     private func path(_ name: String) -> String { "\(self.folder)/\(name)" }
 
-    private func list() -> [String] {
+    /// What is in the folder; nil if it cannot be looked at now.
+    private func list() -> [String]? {
         guard self.isOurs else { return [] }
-        return ((try? FileManager.default.contentsOfDirectory(atPath: self.folder)) ?? []).sorted()
+        return try? FileManager.default.contentsOfDirectory(atPath: self.folder).sorted()
     }
 
     /// Whether the folder is one, of this user, and no link to another: whose files are none of our business.
@@ -163,7 +160,7 @@ public struct OTLPSpool: Sendable {
     }
 
     private func size() -> Int {
-        self.list().reduce(0) { size, name in
+        (self.list() ?? []).reduce(0) { size, name in
             var status = stat()
             guard Self.description(of: name) != nil, lstat(self.path(name), &status) == 0 else { return size }
             return size + Int(status.st_size)
@@ -175,7 +172,7 @@ public struct OTLPSpool: Sendable {
             atPath: self.folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         guard self.isOurs else { return false }
         // Left by a process that was killed while it wrote.
-        for name in self.list() where name.hasPrefix(".") && name.hasSuffix(".part") { unlink(self.path(name)) }
+        for name in self.list() ?? [] where name.hasPrefix(".") && name.hasSuffix(".part") { unlink(self.path(name)) }
         return chmod(self.folder, 0o700) == 0
     }
 
