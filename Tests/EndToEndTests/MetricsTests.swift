@@ -35,6 +35,9 @@ import Testing
         for line in [
             #"http_requests_total{method="GET",route="/_drill/hello",status="200"} 3"#,
             #"http_requests_total{method="GET",route="unmatched",status="404"} 1"#,
+            // Whose first one would else be nothing that a rate sees.
+            #"http_requests_total{method="GET",route="/_drill/hello",status="500"} 0"#,
+            #"http_requests_total{method="POST",route="/_drill/transaction",status="503"} 0"#,
             #"http_request_duration_seconds_count{method="POST",route="/_drill/transaction",status="201"} 1"#,
             "http_requests_in_flight 1", #"medbuilder_health_status{status="healthy"} 1"#, "medbuilder_ready 1",
             "medbuilder_live 1",
@@ -46,6 +49,7 @@ import Testing
         }
         #expect(text.contains(#"{method="_OTHER",route="unmatched",status="400"} 1"#))
         #expect(!text.contains("SECRET") && !text.contains("patient") && !text.contains("BREW"))
+        #expect(!text.contains(#"_count{method="GET",route="/_drill/hello",status="500"}"#))
         held.close()
     }
 

@@ -8,6 +8,10 @@ import Synchronization
 
 /// How many requests there were, and how long they took.
 final class HTTPMetrics: Sendable {
+    /// What is counted of a route from its first request on, if nothing yet: a series that begins with its first failure begins at 1, and a
+    /// `rate()` of it does not see that failure.
+    private static let failures = [500, 503]
+
     private struct Key: Hashable {
         var method: String
         var route: String
@@ -69,6 +73,7 @@ final class HTTPMetrics: Sendable {
                 duration: self.durations.with(labels.0, labels.1, labels.2),
                 sent: self.sent?.with(labels.0, labels.1, labels.2, outcome.isSecure ? "https" : "http"))
             known[key] = new
+            for status in Self.failures { _ = self.requests.with(labels.0, labels.1, String(status)) }
             return new
         }
         series.count.increment()
