@@ -12,9 +12,10 @@ trap 'rm -f "$log"' EXIT
 "${SWIFT:-swift}" test --skip-build "$@" 2>&1 | tee "$log"
 readonly status="${PIPESTATUS[0]}"
 if ((status != 0)); then
-    printf '\nWhat failed, once more (each with what it was, without its details):\n'
+    printf '\nWhat failed, once more (each with the first lines of what the test says about it):\n'
     # The last lines are for what ended the run with no issue recorded: a trap, or a signal.
-    grep -aE 'recorded an issue|Caught error|Fatal error|unexpected signal|^error: ' "$log" | cut -c 1-400 | tail -n 16 ||
+    grep -aE -A 2 'recorded an issue|Caught error|Fatal error|unexpected signal|^error: ' "$log" |
+        grep -aE 'recorded an issue|Caught error|Fatal error|unexpected signal|^error: |^↳' | cut -c 1-400 | tail -n 24 ||
         tail -n 5 "$log"
 fi
 exit "$status"
