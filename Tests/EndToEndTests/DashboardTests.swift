@@ -63,7 +63,7 @@ import Testing
         }
     }
 
-    @Test func `Prometheus has data for every query, of the drill`() async throws {
+    @Test(.alone) func `Prometheus has data for every query, of the drill`() async throws {
         let collector = try RecordingCollector()
         defer { collector.stop() }
         let database = try await startPostgres()

@@ -22,7 +22,7 @@ import Testing
     }
 
     // Behind nginx it is in `make drill` alone: where all other tests run as well, nginx is late to close its idle connections.
-    @Test(arguments: [("haproxy", 500), ("direct", 100)])
+    @Test(.alone, arguments: [("haproxy", 300), ("direct", 100)])
     func `no request fails in a rolling update, and no acknowledged write is missing`(proxy: String, rate: Int)
         async throws
     {
@@ -77,7 +77,8 @@ import Testing
         #expect(written.allSatisfy { $0.body == Array("row".utf8) })
     }
 
-    @Test func `a replica that is killed, one that traps and a restart of the database cost what the table says`()
+    @Test(.alone)
+    func `a replica that is killed, one that traps and a restart of the database cost what the table says`()
         async throws
     {
         let database = try await startPostgres(["max_connections": "100"])

@@ -12,7 +12,8 @@ import Testing
     {
         let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "10"])
         let port = try await server.port
-        let held = try await server.inFlight("/_drill/sleep?ms=300")
+        // Long enough that a busy machine hears of the signal meanwhile.
+        let held = try await server.inFlight("/_drill/sleep?ms=3000")
         let answer = Task { try await held.response() }
         server.send(SIGTERM)
         try await server.record("SIGTERM received, starting graceful shutdown...")
@@ -21,7 +22,7 @@ import Testing
         var refused = 0
         while !server.messages.contains("Server closed, cleaning up resources...") {
             let moment = ContinuousClock.now
-            // On a busy machine the moment may be over before the next one comes.
+            // On a busy machine the server may have gone before the next one comes.
             guard let answer = try? await RawClient.exchange(port: port, "POST", "/_drill/transaction") else { break }
             #expect(answer.status == 503)
             last = moment

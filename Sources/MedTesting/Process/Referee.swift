@@ -22,7 +22,7 @@ package func askReferee(_ name: String, _ arguments: [String]) async throws -> S
         ],
         folder: URL(filePath: "/")
     )
-    let exit = try await process.waitForExit()
+    let exit = try await process.waitForExit(within: TestPatience.processSeconds)
     try await process.waitForOutput()
     guard exit == .code(0) else {
         throw HarnessError(.system, "Referee \(name) ended with \(exit): \(process.errorText.suffix(2000))")

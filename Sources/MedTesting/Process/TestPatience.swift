@@ -9,9 +9,10 @@ import Foundation
 /// with a sentence instead of holding up the run.
 package enum TestPatience {
     /// The longest any single wait takes.
-    package static let seconds = 60.0 + Self.soakSeconds
-    /// The longest any process lives.
-    package static let processSeconds = 150.0 + Self.soakSeconds
+    package static let seconds = 180.0 + Self.soakSeconds
+    /// The longest any process lives, and a tool works: with all suites beside it on a small machine that is several
+    /// times what it takes alone.
+    package static let processSeconds = 600.0 + Self.soakSeconds
     /// The longest a process lives that serves many tests, one after the other.
     package static let helperSeconds = 3600.0 + Self.soakSeconds
     /// The longest a tool runs that fetches packages: a mirror may be slow.

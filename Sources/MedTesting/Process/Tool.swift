@@ -6,7 +6,7 @@ import Foundation
 /// Runs a tool of the system to its end, `seconds` at most, and gives what it printed; a failure of the tool is an error.
 @discardableResult
 package func runTool(
-    _ name: String, _ arguments: [String], within seconds: Double = TestPatience.seconds
+    _ name: String, _ arguments: [String], within seconds: Double = TestPatience.processSeconds
 ) async throws -> String {
     let process = try ChildProcess(
         name,

@@ -82,12 +82,13 @@ struct EndToEndTrait: SuiteTrait, TestTrait, TestScoping {
         performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
         let context = try EndToEnd()
-        await Self.slots.enter()
+        let needed = test.traits.contains { $0 is AloneTrait } ? Self.slots.count : 1
+        await Self.slots.enter(needed)
         let result = await EndToEnd.$current.withValue(context) {
             await self.perform(function, in: context, test, testCase)
         }
         await context.end()
-        await Self.slots.leave()
+        await Self.slots.leave(needed)
         try result.get()
     }
 
@@ -123,26 +124,40 @@ extension Trait where Self == EndToEndTrait {
     static var endToEnd: Self { EndToEndTrait() }
 }
 
-/// Lets a number of tasks in at a time.
+/// Lets no other end-to-end test run meanwhile: a load at a rate is one only where it gets the processors that it needs.
+struct AloneTrait: SuiteTrait, TestTrait {
+    var isRecursive: Bool { true }
+}
+
+extension Trait where Self == AloneTrait {
+    /// Beside ``EndToEndTrait``: no other such test runs meanwhile.
+    static var alone: Self { AloneTrait() }
+}
+
+/// Lets a number of tasks in at a time, in the order in which they come.
 private actor Slots {
+    nonisolated let count: Int
     private var free: Int
-    private var waiting: [CheckedContinuation<Void, Never>] = []
+    private var waiting: [(needed: Int, continuation: CheckedContinuation<Void, Never>)] = []
 
-    init(count: Int) { self.free = count }
+    init(count: Int) {
+        self.count = count
+        self.free = count
+    }
 
-    func enter() async {
-        if self.free > 0 {
-            self.free -= 1
+    func enter(_ needed: Int) async {
+        if self.waiting.isEmpty && self.free >= needed {
+            self.free -= needed
         } else {
-            await withCheckedContinuation { self.waiting.append($0) }
+            await withCheckedContinuation { self.waiting.append((needed, $0)) }
         }
     }
 
-    func leave() {
-        if self.waiting.isEmpty {
-            self.free += 1
-        } else {
-            self.waiting.removeFirst().resume()
+    func leave(_ needed: Int) {
+        self.free += needed
+        while let next = self.waiting.first, next.needed <= self.free {
+            self.free -= next.needed
+            self.waiting.removeFirst().continuation.resume()
         }
     }
 }
