@@ -132,16 +132,17 @@ final class PostgresConnection: PooledConnection {
     /// - Parameters:
     ///   - begin: what begins the transaction, if it has not begun: it travels with the statement, if that is prepared.
     ///   - limit: how long the server may be silent.
+    ///   - isAlone: whether it is in no transaction, and so commits what it does.
     func run(
-        _ statement: Statement, after begin: String? = nil, limit: Duration? = nil
+        _ statement: Statement, after begin: String? = nil, limit: Duration? = nil, isAlone: Bool = false
     ) async throws(DatabaseError) -> ServerResult {
         do throws(DatabaseError) {
-            return try await self.runOnce(statement, after: begin, limit: limit)
+            return try await self.runOnce(statement, after: begin, limit: limit, isAlone: isAlone)
         } catch {
             guard Self.mayBeOutdated(error), try await self.forget(statement.sql, after: error) else { throw error }
             // In a transaction it is too late: that has failed. Unless nothing was sent.
             guard self.transactionStatus == PQTRANS_IDLE || error.sqlState == nil else { throw error }
-            return try await self.runOnce(statement, after: begin, limit: limit)
+            return try await self.runOnce(statement, after: begin, limit: limit, isAlone: isAlone)
         }
     }
 
@@ -174,7 +175,7 @@ final class PostgresConnection: PooledConnection {
     }
 
     private func runOnce(
-        _ statement: Statement, after begin: String?, limit: Duration?
+        _ statement: Statement, after begin: String?, limit: Duration?, isAlone: Bool
     ) async throws(DatabaseError) -> ServerResult {
         let limit = limit ?? self.statementLimit
         if self.isPooled {
@@ -200,10 +201,28 @@ final class PostgresConnection: PooledConnection {
                 PQsendQueryParams(connection, begin, 0, nil, nil, nil, nil, 1) == 1 && send(connection)
             }
             guard results.count == 2 else { throw self.broken() }
+        } else if isAlone {
+            results = try await self.exchangeAlone(limit: limit, send)
         } else {
             results = try await self.wire.exchange(.ready, limit: limit, send: send)
         }
         return try Self.single(results, database: self.name, sql: statement.sql)
+    }
+
+    /// Sends what commits itself: whether it was done is open where the connection was lost and the server has not said why.
+    private func exchangeAlone(
+        limit: Duration, _ send: (OpaquePointer) -> Bool
+    ) async throws(DatabaseError) -> [ServerResult] {
+        var isSent = false
+        do throws(DatabaseError) {
+            return try await self.wire.exchange(.ready, limit: limit) { connection in
+                isSent = send(connection)
+                return isSent
+            }
+        } catch {
+            guard isSent, error.sqlState == nil, !self.isConnected else { throw error }
+            throw .unknownOutcome(of: "a statement that commits itself", database: self.name)
+        }
     }
 
     /// The statement under a name of the session, with what the server says of it.

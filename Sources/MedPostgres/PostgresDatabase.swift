@@ -249,6 +249,13 @@ public final class PostgresDatabase: Database {
         let pool = try self.pool()
         let connection = try await pool.acquire()
         defer { pool.release(connection) }
+        return try await self.attempt(options, on: connection, body)
+    }
+
+    private func attempt<Value>(
+        _ options: TransactionOptions, on connection: PostgresConnection,
+        _ body: (any Transaction) async throws -> Value
+    ) async throws -> Value {
         let transaction = PostgresTransaction(connection, options, observer: self.observer) {
             self.note($0, write: true)
         }
@@ -266,6 +273,29 @@ public final class PostgresDatabase: Database {
             return value
         } catch let error as DatabaseError where error.code == .cancelled && Task.isCancelled {
             throw CancellationError()
+        }
+    }
+
+    @discardableResult
+    public func execute(_ statement: Statement) async throws -> Int {
+        if SQLOperation.controlsTransaction(statement.sql) {
+            throw DatabaseError.transactionControl(database: self.location.name)
+        }
+        let pool = try self.pool()
+        let connection = try await pool.acquire()
+        defer { pool.release(connection) }
+        // Behind a pooler the limits are set in the transaction.
+        if connection.isPooled {
+            return try await self.attempt(TransactionOptions(), on: connection) { try await $0.execute(statement) }
+        }
+        do {
+            return try await self.observer.observe(statement.sql) { () async throws(DatabaseError) in
+                try await connection.run(statement, isAlone: true).changedRowCount
+            }
+        } catch {
+            if error.code == .cancelled, Task.isCancelled { throw CancellationError() }
+            self.note(error, write: true)
+            throw error
         }
     }
 

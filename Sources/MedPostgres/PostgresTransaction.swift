@@ -95,12 +95,7 @@ final class PostgresTransaction: Transaction {
         } catch {
             // Closed by us counts too: it was connected before, so the statement may have been sent.
             guard [.notReachable, .timeout, .closed].contains(error.code) else { throw error }
-            throw DatabaseError(
-                code: .outcomeUnknown,
-                description:
-                    "The connection to database '\(self.connection.name)' was lost during a COMMIT. Look whether its work is there "
-                    + "before doing it again.",
-                sqlState: error.sqlState)
+            throw .unknownOutcome(of: "a COMMIT", database: self.connection.name, sqlState: error.sqlState)
         }
     }
 

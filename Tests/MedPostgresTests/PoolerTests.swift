@@ -43,7 +43,8 @@ import Testing
                     try await transaction.executeAll(
                         (0..<50).map { "INSERT INTO drill_rows (value) VALUES (\("b\($0)"))" })
                 }
-                #expect(try await database.query("SELECT count(*) FROM drill_rows")[0].decode(0) == 110)
+                #expect(try await database.execute("DELETE FROM drill_rows WHERE value = \("b0")") == 1)
+                #expect(try await database.query("SELECT count(*) FROM drill_rows")[0].decode(0) == 109)
                 #expect(try await database.query("SELECT count(*) FROM pg_prepared_statements")[0].decode(0) == 0)
                 let left = try await database.query("SELECT current_setting('statement_timeout')")
                 #expect(left[0][0] == .text("0"))

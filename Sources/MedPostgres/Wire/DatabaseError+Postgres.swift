@@ -20,6 +20,15 @@ extension DatabaseError {
         self.init(code: code, description: "\(sentence) [\(state)].", sqlState: state)
     }
 
+    /// The connection was lost before the server said what came of what was sent.
+    static func unknownOutcome(of sent: String, database: String, sqlState: String? = nil) -> DatabaseError {
+        DatabaseError(
+            code: .outcomeUnknown,
+            description:
+                "The connection to database '\(database)' was lost during \(sent). Look whether its work is there before doing it again.",
+            sqlState: sqlState)
+    }
+
     /// The beginning of the statement from a position on, which the server counts in characters from 1.
     private static func excerpt(of sql: String, at position: String?) -> String? {
         guard let position = position.flatMap({ Int($0) }), position > 0 else { return nil }

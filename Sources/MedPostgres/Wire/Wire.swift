@@ -351,8 +351,10 @@ final class Wire: Reactor.Source {
         }
         if PQstatus(connection) == CONNECTION_BAD {
             // libpq adds a result of its own, which has no code, to what the server has said before it hung up.
-            let reason = exchange.results.last { $0.isError && $0.field(.sqlState) != nil }
+            var reason = exchange.results.last { $0.isError && $0.field(.sqlState) != nil }
                 .map { DatabaseError($0, database: self.name) }
+            // What came of a statement that was done before, it does not say.
+            if exchange.goal == .ready, exchange.results.first?.isError == false { reason = nil }
             return self.lose(&state, reason?.code == .notReachable ? reason ?? self.lost("") : self.lost(""))
         }
         return exchange.isAnswered ? self.finish(&state) : nil

@@ -48,6 +48,14 @@ public protocol Database: Sendable {
         _ options: TransactionOptions, _ body: (any Transaction) async throws -> Result
     ) async throws -> Result
 
+    /// Runs one statement in a transaction of its own, and tells how many rows it inserted, changed or deleted.
+    ///
+    /// What ``transaction(_:_:)`` says of cancellation and errors holds here too; but where the database can, the statement is its own
+    /// commit, and costs one way to the server and back instead of two. So it is the statement during which a connection can be lost with
+    /// an outcome that nobody knows.
+    @discardableResult
+    func execute(_ statement: Statement) async throws -> Int
+
     /// The rows of one statement that only reads, as of the last commit, outside of any transaction.
     func query(_ statement: Statement) async throws -> [Row]
 
@@ -78,5 +86,10 @@ extension Database {
     @discardableResult
     public func transaction<Result>(_ body: (any Transaction) async throws -> Result) async throws -> Result {
         try await self.transaction(TransactionOptions(), body)
+    }
+
+    @discardableResult
+    public func execute(_ statement: Statement) async throws -> Int {
+        try await self.transaction { try await $0.execute(statement) }
     }
 }

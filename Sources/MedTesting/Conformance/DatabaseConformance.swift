@@ -17,7 +17,8 @@ public struct DatabaseConformance: Sendable {
     public enum Case: String, CaseIterable, Sendable {
         case everyTypeComesBack, limitsComeBack, nullsComeBack, nulCharacterIsRefused, rowsAreDecoded,
             statementsAreSpliced
-        case commitStays, throwUndoes, cancellationUndoes, savepointUndoesItsPart, batchStopsAtTheFirstError,
+        case commitStays, statementAloneStays, failedStatementAloneDoesNothing, throwUndoes, cancellationUndoes,
+            savepointUndoesItsPart, batchStopsAtTheFirstError,
             batchCounts
         case copyInserts, streamIsWhole, streamCanBeLeft, constraintShowsNoValue, nonsenseIsRefused,
             readOnlyRefusesWrites
@@ -178,6 +179,23 @@ public struct DatabaseConformance: Sendable {
             }
             try self.expect(changed == 2, "An update of two rows changed \(changed).")
             try self.expect(try await self.names(database).count == 3, "Not all rows are there.")
+        case .statementAloneStays:
+            for id in 1...3 {
+                try await database.execute("INSERT INTO things (id, name, number) VALUES (\(id), \("n\(id)"), 0)")
+            }
+            let changed = try await database.execute("UPDATE things SET number = 7 WHERE id > \(1)")
+            try self.expect(changed == 2, "An update of two rows changed \(changed).")
+            try self.expect(try await self.names(database).count == 3, "Not all rows are there.")
+        case .failedStatementAloneDoesNothing:
+            try await database.execute("INSERT INTO things (id, name, number) VALUES (1, 'a', 0)")
+            let code = await self.code {
+                // The second row is one too many.
+                try await database.execute("INSERT INTO things (id, name, number) VALUES (2, 'b', 0), (3, 'a', 0)")
+            }
+            try self.expect(code == .constraint, "A name that is taken gave \(String(describing: code)).")
+            try self.expect(try await self.names(database) == ["a"], "Half of a statement is there.")
+            try await database.execute("DELETE FROM things WHERE id = \(1)")
+            try self.expect(try await self.names(database).isEmpty, "What came after a failure was not done.")
         case .throwUndoes:
             do {
                 try await database.transaction { transaction in
@@ -337,8 +355,11 @@ public struct DatabaseConformance: Sendable {
                         one == .invalidStatement && many == .invalidStatement,
                         "'\(statement.sql)' in a transaction gave \(String(describing: one)).")
                 }
-                let alone = await self.code { _ = try await database.query(statement) }
-                try self.expect(alone != nil, "'\(statement.sql)' was taken as a query.")
+                let query = await self.code { _ = try await database.query(statement) }
+                try self.expect(query != nil, "'\(statement.sql)' was taken as a query.")
+                let alone = await self.code { try await database.execute(statement) }
+                try self.expect(
+                    alone == .invalidStatement, "'\(statement.sql)' alone gave \(String(describing: alone)).")
             }
             try await database.transaction { try await self.add(1, "a", $0) }
             try self.expect(try await self.names(database) == ["a"], "The next transaction was not one.")
