@@ -117,6 +117,8 @@ public final class PostgresDatabase: Database {
     /// Before ``open()`` and after ``close()`` such tasks run on threads of Dispatch's.
     public var taskExecutor: some TaskExecutor { self.executor }
 
+    public var name: String { self.location.name }
+
     public var dialect: SQLDialect { .postgres }
 
     /// How the pool is now; nothing before ``open()``.

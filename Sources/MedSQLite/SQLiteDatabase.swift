@@ -108,6 +108,8 @@ public final class SQLiteDatabase: MedStorage.Database {
         }
     }
 
+    public var name: String { self.path }
+
     public var dialect: SQLDialect { .sqlite }
 
     public func migrationStatus() async throws(MedStorage.DatabaseError) -> MigrationStatus {
@@ -292,6 +294,11 @@ public final class SQLiteDatabase: MedStorage.Database {
         } onCancel: {
             self.patience.cancel()
         }
+    }
+
+    @discardableResult
+    public func execute(_ statement: MedStorage.Statement) async throws -> Int {
+        try await self.transaction { try await $0.execute(statement) }
     }
 
     public func query(_ statement: MedStorage.Statement) async throws -> [MedStorage.Row] {

@@ -308,6 +308,8 @@ import Testing
             let status = try await run("migrate", "--status", environment: settings)
             #expect(status.exit == .code(0))
             #expect(status.output.contains("\(isNew ? "pending" : "applied")  1  drill rows"), "\(status)")
+            #expect(status.output.hasPrefix("The schema of database '"), "\(status)")
+            #expect(status.output.contains("/new.sqlite' is at version \(isNew ? 0 : 2);"), "\(status)")
             let shown = try await run("migrate", "--dry-run", environment: settings)
             #expect(shown.exit == .code(0))
             #expect(shown.output.contains(isNew ? "CREATE TABLE drill_rows" : "Nothing to do"), "\(shown)")

@@ -11,6 +11,8 @@ struct AccountedDatabase: Database {
 
     func open() async throws(DatabaseError) { try await self.base.open() }
 
+    var name: String { self.base.name }
+
     var dialect: SQLDialect { self.base.dialect }
 
     @discardableResult
@@ -36,6 +38,11 @@ struct AccountedDatabase: Database {
                 }
             }
         }
+    }
+
+    @discardableResult
+    func execute(_ statement: Statement) async throws -> Int {
+        try await self.lifecycle.accounting("transaction") { try await self.base.execute(statement) }
     }
 
     func query(_ statement: Statement) async throws -> [Row] { try await self.base.query(statement) }

@@ -27,6 +27,9 @@ public protocol Database: Sendable {
     /// What was applied to the database, and what it lacks. It changes nothing, and works before ``migrate(to:)``.
     func migrationStatus() async throws(DatabaseError) -> MigrationStatus
 
+    /// What it is called in errors: the path of its file, or its name on its server.
+    var name: String { get }
+
     /// Whose SQL it speaks.
     var dialect: SQLDialect { get }
 
@@ -86,10 +89,5 @@ extension Database {
     @discardableResult
     public func transaction<Result>(_ body: (any Transaction) async throws -> Result) async throws -> Result {
         try await self.transaction(TransactionOptions(), body)
-    }
-
-    @discardableResult
-    public func execute(_ statement: Statement) async throws -> Int {
-        try await self.transaction { try await $0.execute(statement) }
     }
 }

@@ -42,16 +42,16 @@ struct Migrate: AsyncParsableCommand {
             // Whoever only asks does not want a file to be made.
             let asks = self.status || self.dryRun
             if asks, self.isMissing(settings.database.location) {
-                try self.show(MigrationPlan.medBuilder.status([], in: database.dialect), dialect: database.dialect)
+                try self.show(MigrationPlan.medBuilder.status([], in: database.dialect), of: database)
                 return
             }
             try await database.open()
             if asks {
-                try self.show(try await database.migrationStatus(), dialect: database.dialect)
+                try self.show(try await database.migrationStatus(), of: database)
             } else {
                 let report = try await database.migrate(to: self.to)
                 let applied = report.applied == 1 ? "1 migration was" : "\(report.applied) migrations were"
-                print("The schema is at version \(report.version); \(applied) applied.")
+                print("The schema of database '\(database.name)' is at version \(report.version); \(applied) applied.")
             }
             await database.close()
         } catch {
@@ -65,12 +65,18 @@ struct Migrate: AsyncParsableCommand {
         return !FileManager.default.fileExists(atPath: path)
     }
 
-    private func show(_ status: MigrationStatus, dialect: SQLDialect) throws(DatabaseError) {
-        if self.status { self.printStatus(status) } else { try self.printStatements(status, dialect: dialect) }
+    private func show(_ status: MigrationStatus, of database: any Database) throws(DatabaseError) {
+        if self.status {
+            self.printStatus(status, of: database)
+        } else {
+            try self.printStatements(status, dialect: database.dialect)
+        }
     }
 
-    private func printStatus(_ status: MigrationStatus) {
-        print("The schema is at version \(status.version); this program expects \(status.expected).")
+    private func printStatus(_ status: MigrationStatus, of database: any Database) {
+        print(
+            "The schema of database '\(database.name)' is at version \(status.version); this program expects \(status.expected)."
+        )
         for migration in status.applied {
             let moment = migration.appliedAt.map { "  \($0)" } ?? ""
             print("  applied  \(migration.version)  \(migration.name)\(moment)")
