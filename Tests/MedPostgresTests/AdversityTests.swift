@@ -412,6 +412,14 @@ import Testing
         await database.close()
     }
 
+    @Test func `a server that is not ready yet is not said to be out of reach`() {
+        let error = Connector.failure(from: "connection to server failed: FATAL:  57P03\n", database: "notes")
+        #expect(error.code == .notReachable)
+        #expect(
+            error.description
+                == "Database 'notes' refused the connection: it is starting, stopping or recovering [57P03].")
+    }
+
     @Test func `a mistyped URL tells nobody its password`() async throws {
         let database = try makeDatabase("postgres://u:geheim@Rest-Des-Passworts@127.0.0.1:1/db")
         let error = await #expect(throws: DatabaseError.self) { try await database.open() }

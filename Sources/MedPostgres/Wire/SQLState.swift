@@ -26,7 +26,8 @@ enum SQLState {
     static let words: [String: String] = [
         "28P01": "the password is wrong, or there is no such role",
         "28000": "the role may not log in from here, or there is none",
-        "3D000": "there is no database of that name", "53300": "it has no connection left for us",
+        Self.cannotConnectNow: "it is starting, stopping or recovering", "3D000": "there is no database of that name",
+        "53300": "it has no connection left for us",
         "08P01": "it does not take a parameter of the URL, as a pooler does not take `options`",
         "42601": "syntax error", "42501": "the role lacks a privilege", "42846": "cannot coerce",
         "42803": "grouping error",
