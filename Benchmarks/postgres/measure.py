@@ -198,7 +198,7 @@ def main():
     try:
         select = "\\set aid random(1, 1000000)\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n"
         insert = "INSERT INTO bench_rows (number, value) VALUES (:aid, 'some text of a row');\n"
-        inserts = {"": insert, "-in-transaction": f"BEGIN;\n{insert}COMMIT;\n"}
+        inserts = {"insert": f"BEGIN;\n{insert}COMMIT;\n", "insert-alone": insert}
         row = "INSERT INTO bench_rows (number, value) VALUES (:client_id, 'some text of a row');\n"
         pipeline = "BEGIN;\n\\startpipeline\n" + row * 1000 + "\\endpipeline\nCOMMIT;\n"
         if "select" in PARTS:
@@ -207,9 +207,9 @@ def main():
                     compare(server, f"select-{clients}{where}", target, lambda: ours("select" + where, server.url, clients),
                             lambda: pgbench(server, select, clients))
         if "insert" in PARTS:
-            for how, script in inserts.items():
+            for mode, script in inserts.items():
                 for where in ("", "-on-executor"):
-                    compare(server, f"insert-1{how}{where}", 0.9, lambda: ours("insert" + how + where, server.url, 1),
+                    compare(server, f"{mode}-1{where}", 0.9, lambda: ours(mode + where, server.url, 1),
                             lambda: pgbench(server, "\\set aid random(1, 1000000)\n" + script, 1))
         if "pipeline" in PARTS:
             compare(server, "pipeline-1000-rows", 0.8, lambda: ours("pipeline", server.url, 1000),

@@ -37,7 +37,7 @@ import Synchronization
         let suffix = "-on-executor"
         let isOnExecutor = mode.hasSuffix(suffix)
         let mode = isOnExecutor ? String(mode.dropLast(suffix.count)) : mode
-        let callers = ["select", "insert", "insert-in-transaction"].contains(mode) ? number : 1
+        let callers = ["select", "insert", "insert-alone"].contains(mode) ? number : 1
         let database = PostgresDatabase(
             location: location, migrations: try MigrationPlan([]),
             configuration: PoolConfiguration(minimum: callers, maximum: callers, acquireTimeout: .seconds(60)),
@@ -59,10 +59,10 @@ import Synchronization
             case "select":
                 let rows = try await database.query("SELECT abalance FROM pgbench_accounts WHERE aid = \(key())")
                 precondition(rows.count == 1)
-            case "insert":
+            case "insert-alone":
                 try await database.execute(
                     "INSERT INTO bench_rows (number, value) VALUES (\(key()), \("some text of a row"))")
-            case "insert-in-transaction":
+            case "insert":
                 try await database.transaction { transaction in
                     try await transaction.execute(
                         "INSERT INTO bench_rows (number, value) VALUES (\(key()), \("some text of a row"))")
