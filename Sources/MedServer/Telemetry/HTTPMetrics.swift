@@ -8,8 +8,8 @@ import Synchronization
 
 /// How many requests there were, and how long they took.
 final class HTTPMetrics: Sendable {
-    /// What is counted of a route from its first request on, if nothing yet: a series that begins with its first failure begins at 1, and a
-    /// `rate()` of it does not see that failure.
+    /// The statuses that are shown as 0 from the first request of a method and route on: a series that begins with its first failure begins
+    /// at 1, and a `rate()` of it does not see that failure.
     private static let failures = [500, 503]
 
     private struct Key: Hashable {
