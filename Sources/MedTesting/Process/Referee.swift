@@ -20,7 +20,9 @@ package func askReferee(_ name: String, _ arguments: [String]) async throws -> S
             // What is beyond ASCII, whatever the locale of the machine.
             "PYTHONUTF8": "1",
         ],
-        folder: URL(filePath: "/")
+        folder: URL(filePath: "/"),
+        // Whoever waits for it gives up first, with a sentence.
+        lifetime: TestPatience.processSeconds + TestPatience.seconds
     )
     let exit = try await process.waitForExit(within: TestPatience.processSeconds)
     try await process.waitForOutput()

@@ -130,7 +130,7 @@ struct AloneTrait: SuiteTrait, TestTrait {
 }
 
 extension Trait where Self == AloneTrait {
-    /// Beside ``EndToEndTrait``: no other such test runs meanwhile.
+    /// Beside ``EndToEndTrait``, without which it does nothing: no other such test runs meanwhile.
     static var alone: Self { AloneTrait() }
 }
 
