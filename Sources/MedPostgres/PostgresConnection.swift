@@ -215,7 +215,7 @@ final class PostgresConnection: PooledConnection {
     ) async throws(DatabaseError) -> [ServerResult] {
         var isSent = false
         do throws(DatabaseError) {
-            return try await self.wire.exchange(.ready, limit: limit) { connection in
+            return try await self.wire.exchange(.committed, limit: limit) { connection in
                 isSent = send(connection)
                 return isSent
             }

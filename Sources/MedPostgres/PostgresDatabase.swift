@@ -286,8 +286,9 @@ public final class PostgresDatabase: Database {
         let pool = try self.pool()
         let connection = try await pool.acquire()
         defer { pool.release(connection) }
-        // Behind a pooler the limits are set in the transaction.
-        if connection.isPooled {
+        // Behind a pooler the limits are set in the transaction; and a procedure, VACUUM and their like commit before they are done, where
+        // no transaction keeps them from it.
+        if connection.isPooled || !SQLOperation.isAtomic(statement.sql) {
             return try await self.attempt(TransactionOptions(), on: connection) { try await $0.execute(statement) }
         }
         do {

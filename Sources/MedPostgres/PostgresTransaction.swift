@@ -94,7 +94,10 @@ final class PostgresTransaction: Transaction {
             if result.tag != "COMMIT" { throw self.ended }
         } catch {
             // Closed by us counts too: it was connected before, so the statement may have been sent.
-            guard [.notReachable, .timeout, .closed].contains(error.code) else { throw error }
+            // Where the connection is still there, the server has answered, and what it refused is not done.
+            guard [.notReachable, .timeout, .closed].contains(error.code), !self.connection.isConnected else {
+                throw error
+            }
             throw .unknownOutcome(of: "a COMMIT", database: self.connection.name, sqlState: error.sqlState)
         }
     }

@@ -22,6 +22,8 @@ final class Wire: Reactor.Source {
     enum Goal {
         /// The server is ready for the next statement.
         case ready
+        /// The same, for one statement that commits itself when it is done.
+        case committed
         /// The server asks for the data of a COPY, or has refused it and is ready.
         case copy
         /// The server has answered everything up to the end of the pipeline.
@@ -353,8 +355,8 @@ final class Wire: Reactor.Source {
             // libpq adds a result of its own, which has no code, to what the server has said before it hung up.
             var reason = exchange.results.last { $0.isError && $0.field(.sqlState) != nil }
                 .map { DatabaseError($0, database: self.name) }
-            // What came of a statement that was done before, it does not say.
-            if exchange.goal == .ready, exchange.results.first?.isError == false { reason = nil }
+            // That the session was ended after the statement was done does not say whether it was committed.
+            if exchange.goal == .committed, exchange.results.first?.isError == false { reason = nil }
             return self.lose(&state, reason?.code == .notReachable ? reason ?? self.lost("") : self.lost(""))
         }
         return exchange.isAnswered ? self.finish(&state) : nil

@@ -53,9 +53,9 @@ public protocol Database: Sendable {
 
     /// Runs one statement in a transaction of its own, and tells how many rows it inserted, changed or deleted.
     ///
-    /// What ``transaction(_:_:)`` says of cancellation and errors holds here too; but where the database can, the statement is its own
-    /// commit, and costs one way to the server and back instead of two. So it is the statement during which a connection can be lost with
-    /// an outcome that nobody knows.
+    /// Where the database can, the statement is its own commit, and costs one way to the server and back instead of two. A task that is
+    /// cancelled gets the result if it was done, `CancellationError` if it was not, and `.outcomeUnknown` where the database does not say
+    /// which; so does whoever waits when the connection is lost or the database closed.
     @discardableResult
     func execute(_ statement: Statement) async throws -> Int
 

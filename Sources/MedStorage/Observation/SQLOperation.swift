@@ -50,6 +50,14 @@ public enum SQLOperation: String, Sendable, CaseIterable {
         }
     }
 
+    /// Whether a statement, in no transaction, is surely done as a whole or not at all.
+    package static func isAtomic(_ sql: String) -> Bool {
+        switch SQLOperation(sql: sql) {
+        case .insert, .update, .delete, .select: true
+        case .copy, .begin, .commit, .rollback, .ddl, .other: false
+        }
+    }
+
     private static func begins(_ sql: String, with word: StaticString) -> Bool {
         word.withUTF8Buffer { word in sql.utf8.count >= word.count && zip(sql.utf8, word).allSatisfy { $0 | 0x20 == $1 }
         }
