@@ -156,7 +156,7 @@ public struct DatabaseError: Error, Equatable, CustomStringConvertible {
         DatabaseError(
             code: .readOnly,
             description:
-                "A statement for database '\(database)' changes something outside of a transaction. Run it by `execute` or `transaction`."
+                "A statement for database '\(database)' may change something, and is asked as a query. Run it by `execute` or `transaction`."
         )
     }
 }

@@ -41,14 +41,30 @@ public enum SQLOperation: String, Sendable, CaseIterable {
         }
     }
 
-    /// Whether a statement may be asked outside of a transaction that can write.
+    /// Whether a statement may be asked outside of a transaction that can write, and asked again when its connection was lost: it is one
+    /// that reads, as far as its words say.
     package static func reads(_ sql: String) -> Bool {
         if self.begins(sql, with: "select") { return true }
-        return switch SQLOperation(sql: sql) {
-        case .select, .other: true
-        case .insert, .update, .delete, .copy, .begin, .commit, .rollback, .ddl: false
+        var words = Words(sql.utf8)
+        switch words.next() {
+        case "with", "explain":
+            // A common table may write, and what is explained may be done.
+            while let word = words.next(atAnyDepth: true) {
+                if ["insert", "update", "delete", "merge", "call", "execute"].contains(word) { return false }
+            }
+            return true
+        // What is no word of SQL at all, the database says better.
+        case let verb?: return [nil, .select].contains(Self(verb: verb)) && !Self.writing.contains(verb)
+        case nil: return true
         }
     }
+
+    /// The verbs that may write, or change the session, and are no operation of their own here (PostgreSQL 15 and SQLite, "SQL Commands").
+    private static let writing: Set<String> = [
+        "analyze", "attach", "call", "checkpoint", "cluster", "detach", "discard", "do", "execute", "import", "lock",
+        "merge", "notify",
+        "reassign", "refresh", "reindex", "release", "reset", "savepoint", "security", "set", "vacuum",
+    ]
 
     /// Whether a statement, in no transaction, is surely done as a whole or not at all.
     package static func isAtomic(_ sql: String) -> Bool {
@@ -78,7 +94,7 @@ public enum SQLOperation: String, Sendable, CaseIterable {
         }
     }
 
-    /// The words of a statement outside of parentheses, quotes and comments, in small letters.
+    /// The words of a statement outside of quotes and comments, and of parentheses unless they are asked for, in small letters.
     private struct Words {
         private var rest: Substring.UTF8View
         private var depth = 0
@@ -86,7 +102,7 @@ public enum SQLOperation: String, Sendable, CaseIterable {
 
         init(_ text: String.UTF8View) { self.rest = text[...] }
 
-        mutating func next() -> String? {
+        mutating func next(atAnyDepth: Bool = false) -> String? {
             while let byte = self.rest.first {
                 switch byte {
                 case UInt8(ascii: "("): self.enter()
@@ -98,7 +114,7 @@ public enum SQLOperation: String, Sendable, CaseIterable {
                     let word = self.rest.prefix { Self.isLetter($0) || ($0 >= 0x30 && $0 <= 0x39) }
                     self.rest = self.rest.dropFirst(word.count)
                     self.hasSeenWord = true
-                    if self.depth == 0 { return String(Substring(word)).lowercased() }
+                    if self.depth == 0 || atAnyDepth { return String(Substring(word)).lowercased() }
                 default: self.rest = self.rest.dropFirst()
                 }
             }

@@ -20,4 +20,23 @@ import Testing
     func `the verb of a statement is found`(sql: String, operation: SQLOperation) {
         #expect(SQLOperation(sql: sql) == operation)
     }
+
+    @Test(arguments: [
+        "SELECT 1", "  select 1", "(SELECT 1) UNION (SELECT 2)", "VALUES (1)", "TABLE a", "SHOW timezone",
+        "PRAGMA user_version",
+        "WITH x AS (SELECT 'insert' AS \"delete\") SELECT * FROM x /* update */", "EXPLAIN SELECT 1", "-- a\nSELECT 1",
+        "",
+        // Whose place in the statement the database shows.
+        "SELEC 1",
+    ])
+    func `what reads is a query`(sql: String) { #expect(SQLOperation.reads(sql)) }
+
+    @Test(arguments: [
+        "INSERT INTO a VALUES (1)", "CALL p()", "DO 'BEGIN END'", "VACUUM",
+        "MERGE INTO a USING b ON true WHEN MATCHED THEN DELETE",
+        "WITH x AS (DELETE FROM a RETURNING *) SELECT * FROM x", "EXPLAIN ANALYZE UPDATE a SET b = 1", "SET a = 1",
+        "LOCK a",
+        "EXECUTE a", "/* SELECT */ REINDEX TABLE a", "EXPLAIN (ANALYZE) EXECUTE a",
+    ])
+    func `what may write is none`(sql: String) { #expect(!SQLOperation.reads(sql)) }
 }
