@@ -22,7 +22,7 @@ import Testing
     }
 
     // Behind nginx it is in `make drill` alone: where all other tests run as well, nginx is late to close its idle connections.
-    @Test(.alone, arguments: [("haproxy", 300), ("direct", 100)])
+    @Test(.alone, arguments: [("haproxy", 500), ("direct", 100)])
     func `no request fails in a rolling update, and no acknowledged write is missing`(proxy: String, rate: Int)
         async throws
     {
