@@ -7,7 +7,8 @@ import Testing
 
 /// The real binary with the real manifest in the hands of a simulated kubelet. All seconds are those of the manifest.
 @Suite(.endToEnd) struct KubernetesDrillTests {
-    @Test(arguments: [(50.0, true), (70.0, false)])
+    // A second there is a quarter of one here: a machine that is busy with others makes everything four times as late.
+    @Test(.alone, arguments: [(50.0, true), (70.0, false)])
     func `a port that opens 50 seconds late is waited for, and one that opens later than a minute is not`(
         delay: Double, isWaitedFor: Bool
     ) async throws {
@@ -30,7 +31,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["pool", "eventloop"])
+    @Test(.alone, arguments: ["pool", "eventloop"])
     func `a stalled process is stopped within 44 seconds and replaced within 35 more`(thread: String) async throws {
         let cluster = try await SimulatedCluster(.drill)
         try await cluster.withPods(1) { pods in
