@@ -288,17 +288,12 @@ public final class PostgresDatabase: Database {
         defer { pool.release(connection) }
         // Behind a pooler the limits are set in the transaction; and a procedure, VACUUM and their like commit before they are done, where
         // no transaction keeps them from it.
-        if connection.isPooled || !SQLOperation.isAtomic(statement.sql) {
+        let operation = SQLOperation(sql: statement.sql)
+        if connection.isPooled || !operation.isAtomic {
             return try await self.attempt(TransactionOptions(), on: connection) { try await $0.execute(statement) }
         }
-        do {
-            return try await self.observer.observe(statement.sql) { () async throws(DatabaseError) in
-                try await connection.run(statement, isAlone: true).changedRowCount
-            }
-        } catch {
-            if error.code == .cancelled, Task.isCancelled { throw CancellationError() }
-            self.note(error, write: true)
-            throw error
+        return try await self.observing(statement, as: operation, writes: true) { () async throws(DatabaseError) in
+            try await connection.run(statement, isAlone: true).changedRowCount
         }
     }
 
@@ -318,13 +313,21 @@ public final class PostgresDatabase: Database {
     private func query(_ statement: Statement, _ pool: Pool) async throws -> [Row] {
         let connection = try await pool.acquire()
         defer { pool.release(connection) }
+        return try await self.observing(statement, writes: false) { () async throws(DatabaseError) in
+            try await connection.query(statement)
+        }
+    }
+
+    /// Runs a statement that is in no transaction, and takes note of its failure.
+    private func observing<Value>(
+        _ statement: Statement, as operation: SQLOperation? = nil, writes: Bool,
+        _ body: () async throws(DatabaseError) -> Value
+    ) async throws -> Value {
         do {
-            return try await self.observer.observe(statement.sql) { () async throws(DatabaseError) in
-                try await connection.query(statement)
-            }
+            return try await self.observer.observe(statement.sql, as: operation, body)
         } catch {
             if error.code == .cancelled, Task.isCancelled { throw CancellationError() }
-            self.note(error, write: false)
+            self.note(error, write: writes)
             throw error
         }
     }

@@ -87,7 +87,7 @@ import Testing
                 "--scrape-targets", targets.path,
             ], environment: environment)
         try #require(EndToEnd.current).add(drill.process)
-        let exit = try await drill.process.waitForExit(within: TestPatience.processSeconds - 60)
+        let exit = try await drill.process.waitForExit()
         #expect(exit == .code(0), "\(drill.process.outputText)\n\(drill.process.errorText)")
         for panel in try self.read().panels {
             for target in panel.targets ?? [] {

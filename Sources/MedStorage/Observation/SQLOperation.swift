@@ -62,13 +62,13 @@ public enum SQLOperation: String, Sendable, CaseIterable {
     /// The verbs that may write, or change the session, and are no operation of their own here (PostgreSQL 15 and SQLite, "SQL Commands").
     private static let writing: Set<String> = [
         "analyze", "attach", "call", "checkpoint", "cluster", "detach", "discard", "do", "execute", "import", "lock",
-        "merge", "notify",
-        "reassign", "refresh", "reindex", "release", "reset", "savepoint", "security", "set", "vacuum",
+        "merge", "notify", "reassign", "refresh", "reindex", "release", "reset", "savepoint", "security", "set",
+        "vacuum",
     ]
 
-    /// Whether a statement, in no transaction, is surely done as a whole or not at all.
-    package static func isAtomic(_ sql: String) -> Bool {
-        switch SQLOperation(sql: sql) {
+    /// Whether such a statement, in no transaction, is surely done as a whole or not at all.
+    package var isAtomic: Bool {
+        switch self {
         case .insert, .update, .delete, .select: true
         case .copy, .begin, .commit, .rollback, .ddl, .other: false
         }
