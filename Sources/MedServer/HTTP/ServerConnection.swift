@@ -18,6 +18,8 @@ protocol ConnectionDriver: AnyObject {
     func entered(_ phase: Phase)
     /// Closes the connection if nothing is being answered on it.
     func closeIfIdle()
+    /// Nothing is read any more, since the process ends: says so, if that can be said.
+    func readsNoMore()
 }
 
 /// A connection that was accepted: its place in the table, its first bytes, which decide the version of HTTP, and
@@ -203,7 +205,12 @@ final class ServerConnection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     /// Leaves what comes from here on in the socket.
-    func stopReading() { self.channel.setOption(.autoRead, value: false).whenComplete { _ in } }
+    func stopReading() {
+        self.channel.eventLoop.execute {
+            self.channel.setOption(.autoRead, value: false).whenComplete { _ in }
+            if case .decided(let driver) = self.state { driver.readsNoMore() }
+        }
+    }
 
     /// There is a new phase. A connection that has said nothing yet stays: its first request may be on its way, and is
     /// to get an answer.

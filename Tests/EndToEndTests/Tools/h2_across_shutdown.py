@@ -53,6 +53,9 @@ def run():
                 if stream.is_complete or stream.reset is not None:
                     done(connection, number)
                     open_streams.discard(number)
+        # A server that is gone takes nothing any more; what it had said before is there to be read.
+        while connection.receive():
+            pass
         lost = connection.unanswered()
         with lock:
             counts["begun"] += len(connection.streams)

@@ -706,4 +706,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
     func closeIfIdle() {
         if self.isIdle { self.context?.close(promise: nil) }
     }
+
+    /// The reset that the exit brings says it.
+    func readsNoMore() {}
 }

@@ -23,7 +23,8 @@ final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked
         case serving
         case announced
         case leaving
-        case lingering
+        /// What was written leaves, and then the client has a moment to end the connection, too.
+        case lingering(until: NIODeadline)
         case closed
     }
 
@@ -196,6 +197,9 @@ final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked
         if self.openStreams == 0 { self.leave() }
     }
 
+    /// A client that hears which streams were read repeats the others, even those that it must not send twice (RFC 9113 §8.7).
+    func readsNoMore() { self.leave() }
+
     /// Tells the client to open no more streams here.
     private func announce() {
         guard case .serving = self.state, let context = self.context else { return }
@@ -226,18 +230,23 @@ final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked
         case .lingering, .closed: return
         }
         guard let context = self.context else { return }
-        self.state = .lingering
+        self.linger(for: self.shared.limits.bodyTimeout)
         // Frames leave in order: when this one has, all have.
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { _ in
             guard let context = self.context else { return }
             context.close(mode: .output, promise: nil)
-            self.arm(at: .now() + ConnectionLimits.lingerTime)
+            self.linger(for: ConnectionLimits.lingerTime)
         }
         self.write(
             .goAway(lastStreamID: self.lastStream, errorCode: .noError, opaqueData: nil), to: context, promise: promise)
         context.flush()
-        self.arm(at: .now() + self.shared.limits.bodyTimeout)
+    }
+
+    private func linger(for time: TimeAmount) {
+        let until = NIODeadline.now() + time
+        self.state = .lingering(until: until)
+        self.arm(at: until)
     }
 
     private func write(
@@ -267,7 +276,9 @@ final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked
         switch self.state {
         case .closed:
             return
-        case .lingering:
+        case .lingering(let until):
+            // An earlier deadline, of the connection while it was idle, may have been waited for.
+            if NIODeadline.now() < until { return self.arm(at: until) }
             self.context?.close(promise: nil)
         case .serving, .announced, .leaving:
             guard self.openStreams == 0 else { return }
