@@ -35,7 +35,7 @@ public enum SQLOperation: String, Sendable, CaseIterable {
         }
         var words = Words(sql.utf8)
         switch words.next() {
-        case "begin", "start", "commit", "end", "rollback", "abort": return true
+        case "begin", "start", "commit", "end", "rollback", "abort", Words.ambiguous: return true
         case "prepare": return words.next() == "transaction"
         default: return false
         }
@@ -44,13 +44,18 @@ public enum SQLOperation: String, Sendable, CaseIterable {
     /// Whether a statement may be asked outside of a transaction that can write, and asked again when its connection was lost: it is one
     /// that reads, as far as its words say.
     package static func reads(_ sql: String) -> Bool {
-        if self.begins(sql, with: "select") { return true }
+        if self.begins(sql, with: "select"), !self.mentionsInto(sql) { return true }
         var words = Words(sql.utf8)
         switch words.next() {
+        case "select":
+            while let word = words.next(atAnyDepth: true) {
+                if word == "into" || word == Words.ambiguous { return false }
+            }
+            return true
         case "with", "explain":
             // A common table may write, and what is explained may be done.
             while let word = words.next(atAnyDepth: true) {
-                if ["insert", "update", "delete", "merge", "call", "execute"].contains(word) { return false }
+                if Self.writingInside.contains(word) { return false }
             }
             return true
         // What is no word of SQL at all, the database says better.
@@ -61,10 +66,25 @@ public enum SQLOperation: String, Sendable, CaseIterable {
 
     /// The verbs that may write, or change the session, and are no operation of their own here (PostgreSQL 15 and SQLite, "SQL Commands").
     private static let writing: Set<String> = [
-        "analyze", "attach", "call", "checkpoint", "cluster", "detach", "discard", "do", "execute", "import", "lock",
-        "merge", "notify", "reassign", "refresh", "reindex", "release", "reset", "savepoint", "security", "set",
-        "vacuum",
+        "analyze", "attach", "call", "checkpoint", "cluster", "deallocate", "declare", "detach", "discard", "do",
+        "execute", "import", "listen", "load", "lock", "merge", "notify", "prepare", "reassign", "refresh", "reindex",
+        "release", "reset", "savepoint", "security", "set", "unlisten", "vacuum", Words.ambiguous,
     ]
+
+    /// The words that say that a statement writes which begins with `WITH` or `EXPLAIN`.
+    private static let writingInside: Set<String> = [
+        "call", "create", "delete", "execute", "insert", "into", "merge", "update", Words.ambiguous,
+    ]
+
+    /// Whether `into` is anywhere in the text, be it inside of a comment: a look that costs next to nothing.
+    private static func mentionsInto(_ sql: String) -> Bool {
+        var last: UInt32 = 0
+        for byte in sql.utf8 {
+            last = last << 8 | UInt32(byte | 0x20)
+            if last == 0x696E_746F { return true }
+        }
+        return false
+    }
 
     /// Whether such a statement, in no transaction, is surely done as a whole or not at all.
     package var isAtomic: Bool {
@@ -95,7 +115,12 @@ public enum SQLOperation: String, Sendable, CaseIterable {
     }
 
     /// The words of a statement outside of quotes and comments, and of parentheses unless they are asked for, in small letters.
+    ///
+    /// Texts and comments are those of PostgreSQL (15, "Lexical Structure"), which SQLite has as well, or has not.
     private struct Words {
+        /// Instead of a word: here the databases do not agree on what is a comment.
+        static let ambiguous = "/*"
+
         private var rest: Substring.UTF8View
         private var depth = 0
         private var hasSeenWord = false
@@ -108,12 +133,19 @@ public enum SQLOperation: String, Sendable, CaseIterable {
                 case UInt8(ascii: "("): self.enter()
                 case UInt8(ascii: ")"): self.leave()
                 case UInt8(ascii: "'"), UInt8(ascii: "\""): self.skipQuoted(by: byte)
-                case UInt8(ascii: "-") where self.rest.dropFirst().first == byte: self.skip(to: "\n")
-                case UInt8(ascii: "/") where self.rest.dropFirst().first == UInt8(ascii: "*"): self.skip(to: "*/")
+                case UInt8(ascii: "$"): self.skipDollarQuoted()
+                case UInt8(ascii: "-") where self.rest.dropFirst().first == byte:
+                    if !self.skipLine() { return Self.ambiguous }
+                case UInt8(ascii: "/") where self.rest.dropFirst().first == UInt8(ascii: "*"):
+                    if !self.skipComment() { return Self.ambiguous }
                 case _ where Self.isLetter(byte):
-                    let word = self.rest.prefix { Self.isLetter($0) || ($0 >= 0x30 && $0 <= 0x39) }
+                    let word = self.rest.prefix { Self.isLetter($0) || Self.isDigit($0) || $0 == UInt8(ascii: "$") }
                     self.rest = self.rest.dropFirst(word.count)
                     self.hasSeenWord = true
+                    if word.count == 1, byte | 0x20 == UInt8(ascii: "e"), self.rest.first == UInt8(ascii: "'") {
+                        self.skipEscaped()
+                        continue
+                    }
                     if self.depth == 0 || atAnyDepth { return String(Substring(word)).lowercased() }
                 default: self.rest = self.rest.dropFirst()
                 }
@@ -137,13 +169,56 @@ public enum SQLOperation: String, Sendable, CaseIterable {
             self.rest = self.rest.dropFirst().drop { $0 != quote }.dropFirst()
         }
 
-        private mutating func skip(to end: String) {
-            while !self.rest.isEmpty, !self.rest.starts(with: end.utf8) { self.rest = self.rest.dropFirst() }
-            self.rest = self.rest.dropFirst(end.utf8.count)
+        /// `E'…'`, where a backslash stands before a quote that does not end the text.
+        private mutating func skipEscaped() {
+            self.rest = self.rest.dropFirst()
+            while let byte = self.rest.first, byte != UInt8(ascii: "'") {
+                self.rest = self.rest.dropFirst(byte == UInt8(ascii: "\\") ? 2 : 1)
+            }
+            self.rest = self.rest.dropFirst()
         }
 
+        /// `$$…$$` or `$tag$…$tag$`; before anything else, a dollar is the beginning of a parameter.
+        private mutating func skipDollarQuoted() {
+            let name = self.rest.dropFirst().prefix { Self.isLetter($0) || Self.isDigit($0) }
+            let tag = self.rest.prefix(name.count + 2)
+            self.rest = self.rest.dropFirst()
+            guard tag.count == name.count + 2, tag.last == UInt8(ascii: "$"), name.first.map(Self.isDigit) != true
+            else { return }
+            self.rest = self.rest.dropFirst(tag.count - 1)
+            while !self.rest.isEmpty, !self.rest.starts(with: tag) { self.rest = self.rest.dropFirst() }
+            self.rest = self.rest.dropFirst(tag.count)
+        }
+
+        /// A comment to the end of its line. False if a carriage return is inside, which ends it in PostgreSQL alone.
+        private mutating func skipLine() -> Bool {
+            while let byte = self.rest.first, byte != UInt8(ascii: "\n") {
+                self.rest = self.rest.dropFirst()
+                if byte == UInt8(ascii: "\r"), self.rest.first != UInt8(ascii: "\n") { return false }
+            }
+            return true
+        }
+
+        /// A comment in `/* */`. False if another begins inside: PostgreSQL nests them, SQLite does not.
+        private mutating func skipComment() -> Bool {
+            self.rest = self.rest.dropFirst(2)
+            while !self.rest.isEmpty {
+                if self.rest.starts(with: "*/".utf8) {
+                    self.rest = self.rest.dropFirst(2)
+                    return true
+                }
+                if self.rest.starts(with: "/*".utf8) { return false }
+                self.rest = self.rest.dropFirst()
+            }
+            return true
+        }
+
+        /// What an identifier may begin with: all that is not ASCII, too.
         private static func isLetter(_ byte: UInt8) -> Bool {
             (byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")) || byte == UInt8(ascii: "_")
+                || byte >= 0x80
         }
+
+        private static func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
     }
 }
