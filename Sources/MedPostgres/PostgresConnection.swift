@@ -111,6 +111,18 @@ final class PostgresConnection: PooledConnection {
         return try Self.single(results, database: self.name, sql: sql)
     }
 
+    /// Ends the transaction. That it was lost on the way leaves open whether it is done.
+    func commit() async throws(DatabaseError) -> ServerResult {
+        do throws(DatabaseError) {
+            return try await self.command("COMMIT", isCancellable: false)
+        } catch {
+            // Closed by us counts too: it was connected before, so the statement may have been sent.
+            // Where the connection is still there, the server has answered, and what it refused is not done.
+            guard [.notReachable, .timeout, .closed].contains(error.code), !self.isConnected else { throw error }
+            throw .unknownOutcome(of: "a COMMIT", database: self.name, sqlState: error.sqlState)
+        }
+    }
+
     /// The next rows of a cursor.
     func fetch(
         _ count: Int, from cursor: String, limit: Duration? = nil
@@ -136,10 +148,14 @@ final class PostgresConnection: PooledConnection {
     func run(
         _ statement: Statement, after begin: String? = nil, limit: Duration? = nil, isAlone: Bool = false
     ) async throws(DatabaseError) -> ServerResult {
+        // What is prepared only now cannot be outdated: its error would be the same again, and so would be what outlives a rollback.
+        let wasPrepared = self.isPrepared(statement)
         do throws(DatabaseError) {
             return try await self.runOnce(statement, after: begin, limit: limit, isAlone: isAlone)
         } catch {
-            guard Self.mayBeOutdated(error), try await self.forget(statement.sql, after: error) else { throw error }
+            guard wasPrepared, Self.mayBeOutdated(error), try await self.forget(statement.sql, after: error) else {
+                throw error
+            }
             // In a transaction it is too late: that has failed. Unless nothing was sent.
             guard self.transactionStatus == PQTRANS_IDLE || error.sqlState == nil else { throw error }
             return try await self.runOnce(statement, after: begin, limit: limit, isAlone: isAlone)

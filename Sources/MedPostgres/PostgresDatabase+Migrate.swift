@@ -133,8 +133,8 @@ extension PostgresDatabase {
             INSERT INTO medbuilder_migrations (version, name, checksum, min_compatible)
             VALUES (\(migration.version), \(migration.name), \(migration.checksum(for: .postgres)), \(migration.minCompatible))
             """
-        _ = try await connection.run(record)
-        if migration.isTransactional { try await connection.command("COMMIT") }
+        _ = try await connection.run(record, isAlone: !migration.isTransactional)
+        if migration.isTransactional { _ = try await connection.commit() }
     }
 
     /// What an attempt that was given up has left behind: `CREATE INDEX CONCURRENTLY` leaves an index that is kept up to date and never used, and

@@ -88,18 +88,8 @@ final class PostgresTransaction: Transaction {
                     "The connection to database '\(self.connection.name)' was lost before a COMMIT. Nothing of the transaction is there."
             )
         }
-        do throws(DatabaseError) {
-            let result = try await self.connection.command("COMMIT", isCancellable: false)
-            // Of a transaction that has failed, the server makes a rollback, and calls that a success.
-            if result.tag != "COMMIT" { throw self.ended }
-        } catch {
-            // Closed by us counts too: it was connected before, so the statement may have been sent.
-            // Where the connection is still there, the server has answered, and what it refused is not done.
-            guard [.notReachable, .timeout, .closed].contains(error.code), !self.connection.isConnected else {
-                throw error
-            }
-            throw .unknownOutcome(of: "a COMMIT", database: self.connection.name, sqlState: error.sqlState)
-        }
+        // Of a transaction that has failed, the server makes a rollback, and calls that a success.
+        if try await self.connection.commit().tag != "COMMIT" { throw self.ended }
     }
 
     /// Ends the transaction with nothing done.

@@ -58,6 +58,14 @@ final class Wire: Reactor.Source {
             self.deadline = deadline
             self.continuation = continuation
         }
+
+        /// Whether the server says that it broke off a statement.
+        var isBrokenOff: Bool { self.results.contains { $0.field(.sqlState) == SQLState.queryCanceled } }
+
+        /// What the server has answered; for one that it broke off, why that was asked of it.
+        var answer: Answer {
+            if let cancellation, self.isBrokenOff { .failure(cancellation.reason) } else { .success(self.results) }
+        }
     }
 
     private struct Cancellation {
@@ -368,15 +376,10 @@ final class Wire: Reactor.Source {
         if let cancellation = exchange.cancellation {
             guard cancellation.isDelivered else { return nil }
             // If something else ended the statement, the request may be on its way yet.
-            let isConfirmed = exchange.results.contains { $0.field(.sqlState) == SQLState.queryCanceled }
-            if !isConfirmed { state.isSuspect = true }
-            state.exchange = nil
-            return Wakening(
-                continuation: exchange.continuation,
-                answer: isConfirmed ? .failure(cancellation.reason) : .success(exchange.results))
+            if !exchange.isBrokenOff { state.isSuspect = true }
         }
         state.exchange = nil
-        return Wakening(continuation: exchange.continuation, answer: .success(exchange.results))
+        return Wakening(continuation: exchange.continuation, answer: exchange.answer)
     }
 
     /// Sends what libpq has buffered, as far as there is room.
@@ -462,13 +465,16 @@ final class Wire: Reactor.Source {
         state.connection = nil
         state.loss = reason
         self.reactor.remove(self.descriptor, token: state.token)
+        // The server may have answered, and nothing but the request to cancel is still on its way: then the outcome is known.
+        let isAnswered = state.exchange?.isAnswered == true && PQstatus(connection) == CONNECTION_OK
         // It says goodbye without waiting, since the connection is non-blocking.
         PQfinish(connection)
         self.onLoss?()
         guard let exchange = state.exchange else { return nil }
         state.exchange = nil
         return Wakening(
-            continuation: exchange.continuation, answer: .failure(exchange.cancellation?.reason ?? reason))
+            continuation: exchange.continuation,
+            answer: isAnswered ? exchange.answer : .failure(exchange.cancellation?.reason ?? reason))
     }
 
     private func wake(_ wakening: Wakening?) {

@@ -19,6 +19,7 @@ package final class RecordingRelay: Sendable {
     private let listener: ThreadedListener
     private let recorded: Watched<[Connection]>
     private let swallowing = Watched(false)
+    private let swallowingNewcomers = Watched(false)
 
     /// The port.
     package var port: Int { self.listener.port }
@@ -28,25 +29,27 @@ package final class RecordingRelay: Sendable {
         let recorded = Watched<[Connection]>([])
         self.recorded = recorded
         let swallowing = self.swallowing
+        let swallowingNewcomers = self.swallowingNewcomers
         self.listener = try ThreadedListener { client in
             guard let server = try? Self.connect(to: port) else { return }
             let index = recorded.update { connections in
                 connections.append(Connection())
                 return connections.count - 1
             }
+            let isSwallowed = swallowingNewcomers.read(\.self)
             let isSent = DispatchSemaphore(value: 0)
             Thread.detachNewThread {
                 defer { isSent.signal() }
                 while case let bytes = receive(from: client), !bytes.isEmpty {
                     recorded.update { $0[index].sent += bytes }
-                    if swallowing.read(\.self) { continue }
+                    if isSwallowed || swallowing.read(\.self) { continue }
                     guard send(bytes, to: server) else { break }
                 }
                 shutdown(server, Int32(SHUT_WR))
             }
             while case let bytes = receive(from: server), !bytes.isEmpty {
                 recorded.update { $0[index].received += bytes }
-                if swallowing.read(\.self) { continue }
+                if isSwallowed || swallowing.read(\.self) { continue }
                 guard send(bytes, to: client) else { break }
             }
             for descriptor in [client, server] { shutdown(descriptor, Int32(SHUT_RDWR)) }
@@ -58,6 +61,9 @@ package final class RecordingRelay: Sendable {
 
     /// Whether it takes everything and passes nothing on, as a network does that has lost its way.
     package func swallow(_ swallows: Bool) { self.swallowing.update { $0 = swallows } }
+
+    /// Whether it does so with the connections that are made from now on, until they end.
+    package func swallowNewcomers(_ swallows: Bool) { self.swallowingNewcomers.update { $0 = swallows } }
 
     /// Ends all connections, waits until they are over, and gives them.
     package func stop() async throws -> [Connection] {
