@@ -396,6 +396,40 @@ import Testing
         #expect(try await server.waitForExit() == .code(0))
     }
 
+    /// Sends what nobody reads until the server has had enough; gives the time since before the first of it.
+    private func sendInVain(to client: RawClient) async throws -> Duration {
+        let began = ContinuousClock.now
+        try await client.send("POST /_drill/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n")
+        let answer = try await client.response(to: "POST")
+        #expect(answer.status == 503)
+        #expect(answer.saysClose)
+        while true {
+            do { try await client.send("x") } catch { return began.duration(to: .now) }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+
+    @Test func `an early answer after the grace has its second as well`() async throws {
+        let server = try await drillServer(["SHUTDOWN_GRACE_SECONDS": "0", "SHUTDOWN_DEADLINE_SECONDS": "3600"])
+        _ = try await server.inFlight("/_drill/sleep?ms=3600000&ignore-cancel=1")
+        try await server.terminate()
+        try await server.record("Grace is over, cancelling")
+        let time = try await self.sendInVain(to: server.connect())
+        #expect(time >= .seconds(1))
+        server.send(SIGKILL)
+        _ = try await server.waitForExit()
+    }
+
+    @Test func `the exit waits for an early answer of the clean-up`() async throws {
+        let server = try await drillServer(["DRILL_CLEAN_UP_SECONDS": "0.5", "SHUTDOWN_GRACE_SECONDS": "5"])
+        let client = try await server.connect()
+        try await server.terminate()
+        try await server.record(Sentence.closed)
+        // It may come too late for an answer, and then there is none to wait for.
+        if let time = try? await self.sendInVain(to: client) { #expect(time >= .seconds(1)) }
+        #expect(try await server.waitForExit() == .code(0))
+    }
+
     @Test func `a body that never ends does not hold the connection for ever`() async throws {
         let server = try await drillServer()
         let client = try await server.connect()

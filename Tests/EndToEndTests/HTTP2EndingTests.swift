@@ -10,6 +10,8 @@ import Testing
     /// What `h2_ending.py` prints in the end.
     private struct Ending: Decodable {
         var answered: Int
+        /// The codes with which streams were reset.
+        var resets: [Int] = []
         /// The last number of the last GOAWAY; nil if there was none.
         var last: Int?
         /// How long the server took bytes after it had ended its side, in seconds.
@@ -19,11 +21,13 @@ import Testing
     }
 
     /// A connection that begins so many streams after so many seconds.
-    private func connect(streams: Int, after seconds: Double, _ server: ServerProcess) async throws -> ChildProcess {
+    private func connect(
+        _ method: String = "GET", streams: Int, after seconds: Double, _ server: ServerProcess
+    ) async throws -> ChildProcess {
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Tools/h2_ending.py").path
         let tool = try ChildProcess(
             "/usr/bin/python3",
-            [script, "\(try await server.port)", "\(streams)", "\(seconds)"],
+            [script, "\(try await server.port)", method, "\(streams)", "\(seconds)"],
             environment: ["PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"],
             folder: testFolder()
         )
@@ -53,6 +57,18 @@ import Testing
         #expect(ending.last == 1)
         // It is a second, and none was held up for longer than that.
         #expect(ending.lingered > 0.75, "\(ending)")
+    }
+
+    @Test func `the exit waits for a stream whose answer came before its body`() async throws {
+        let server = try await readyServer()
+        let client = try await self.connect("POST", streams: 1, after: 0, server)
+        try await eventually("it is answered") { client.outputText.contains("\nanswered\n") || client.hasEnded }
+        server.send(SIGTERM)
+        #expect(try await server.waitForExit() == .code(0))
+        let ending = try await self.ending(of: client)
+        #expect(ending.answered == 1)
+        // After a second, the client is told that it need not go on (RFC 9113 §8.1).
+        #expect(ending.resets == [0])
     }
 
     @Test func `a client that has asked nothing is told so before the exit`() async throws {

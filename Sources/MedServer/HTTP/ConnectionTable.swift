@@ -22,8 +22,14 @@ final class ConnectionTable: Sendable {
     /// How many connections are accepted beyond the limit.
     static let reserveSize = 128
 
+    private struct State {
+        var connections: [ObjectIdentifier: ServerConnection] = [:]
+        /// Nothing is read any more.
+        var isClosed = false
+    }
+
     private let limit: Int
-    private let connections = Mutex<[ObjectIdentifier: ServerConnection]>([:])
+    private let state = Mutex(State())
     /// When a request was last refused because of the shutdown, by the uptime; 0 if none was.
     private let lastRefusal = Atomic<UInt64>(0)
 
@@ -40,17 +46,18 @@ final class ConnectionTable: Sendable {
 
     /// Enters a connection, and says what it may do. Makes room for it if it can; nil if there is none at all.
     func add(_ new: ServerConnection) -> Admission? {
-        let (admission, victim) = self.connections.withLock { connections -> (Admission?, ServerConnection?) in
+        let (admission, victim) = self.state.withLock { state -> (Admission?, ServerConnection?) in
+            guard !state.isClosed else { return (nil, nil) }
             var admission: Admission? = .normal
             var victim: ServerConnection?
-            if connections.count >= self.limit {
-                let isReserveFull = connections.count >= self.limit + Self.reserveSize
-                victim = Self.longestIdle(of: connections.values, sparesNewcomers: !isReserveFull)
+            if state.connections.count >= self.limit {
+                let isReserveFull = state.connections.count >= self.limit + Self.reserveSize
+                victim = Self.longestIdle(of: state.connections.values, sparesNewcomers: !isReserveFull)
                 // Nobody else shall choose the same one while it closes.
                 victim?.idleSince.store(0, ordering: .relaxed)
                 if victim == nil { admission = isReserveFull ? nil : .reserve }
             }
-            if admission != nil { connections[ObjectIdentifier(new)] = new }
+            if admission != nil { state.connections[ObjectIdentifier(new)] = new }
             return (admission, victim)
         }
         victim?.evict()
@@ -74,25 +81,29 @@ final class ConnectionTable: Sendable {
     }
 
     func remove(_ connection: ServerConnection) {
-        _ = self.connections.withLock { $0.removeValue(forKey: ObjectIdentifier(connection)) }
+        _ = self.state.withLock { $0.connections.removeValue(forKey: ObjectIdentifier(connection)) }
     }
 
     /// Ends all connections of an event loop whose thread is lost, past the loop: each client sees the end at once.
     ///
     /// - Returns: how many there were.
     func cutOff(_ loop: any EventLoop) -> Int {
-        let lost = self.connections.withLock { $0.values.filter { $0.channel.eventLoop === loop } }
+        let lost = self.state.withLock { $0.connections.values.filter { $0.channel.eventLoop === loop } }
         for connection in lost where connection.descriptor >= 0 { shutdown(connection.descriptor, Int32(SHUT_RDWR)) }
         return lost.count
     }
 
     /// Tells every connection that there is a new phase.
     func entered(_ phase: Phase) {
-        for connection in self.connections.withLock({ Array($0.values) }) { connection.entered(phase) }
+        for connection in self.state.withLock({ Array($0.connections.values) }) { connection.entered(phase) }
     }
 
-    /// Has no connection read any more.
+    /// Has no connection read any more, and takes no more of them.
     func stopReading() {
-        for connection in self.connections.withLock({ Array($0.values) }) { connection.stopReading() }
+        let all = self.state.withLock { state in
+            state.isClosed = true
+            return Array(state.connections.values)
+        }
+        for connection in all { connection.stopReading() }
     }
 }

@@ -21,6 +21,8 @@ final class HTTPServer: Sendable {
     private static let refusalPause = TimeAmount.milliseconds(50)
     /// How long the exit waits for that at most.
     private static let refusalLimit = TimeAmount.milliseconds(500)
+    /// How often the exit looks.
+    private static let look = Duration.milliseconds(5)
 
     /// A port that is open.
     private struct Listener {
@@ -32,6 +34,8 @@ final class HTTPServer: Sendable {
         var listeners: [Listener] = []
         var hasLostLoop = false
         var isStalled = false
+        /// Nobody accepts any more.
+        var isSettled = false
     }
 
     private let shared: ServerShared
@@ -92,16 +96,25 @@ final class HTTPServer: Sendable {
     /// What comes later is reset by the exit, which tells its client that nobody has read it. But not every client understands that: nginx
     /// repeats a POST that was refused, and none that was reset. So as long as requests come it goes on refusing them, for a while.
     func settle() async {
-        let limit = NIODeadline.now() + Self.refusalLimit
+        var limit = NIODeadline.now() + Self.refusalLimit
         while NIODeadline.now() < limit, self.shared.table.hasRefused(within: Self.refusalPause) {
-            try? await Task.sleep(for: .milliseconds(5))
+            try? await Task.sleep(for: Self.look)
         }
-        for listener in self.state.withLock(\.listeners) {
-            try? await listener.channel.setOption(.autoRead, value: false).get()
+        // Who was refused while still sending has a moment to read it, as ever: a reset could destroy the answer.
+        limit = .now() + ConnectionLimits.lingerTime
+        while NIODeadline.now() < limit, self.shared.lifecycle.work.count > 0 {
+            try? await Task.sleep(for: Self.look)
         }
+        self.changeAcceptor { $0.isSettled = true }
         self.shared.table.stopReading()
+        await self.letLoopsTurn(times: 1)
+        await self.shared.telemetry.pages?.waitForPages()
         // An answer is written in the turn after its request was read, and a stream of HTTP/2 takes one more on either way.
-        for _ in 0..<4 {
+        await self.letLoopsTurn(times: 4)
+    }
+
+    private func letLoopsTurn(times: Int) async {
+        for _ in 0..<times {
             for loop in self.shared.loops.living { try? await loop.submit {}.get() }
         }
     }
@@ -119,7 +132,7 @@ final class HTTPServer: Sendable {
         self.stalls.forget(self.shared.loops.name(of: loop))
         let connections = self.shared.table.cutOff(loop)
         let requests = self.shared.lifecycle.work.strikeOut { ($0 as? Exchange)?.eventLoop === loop }
-        self.changeStandIn { $0.hasLostLoop = true }
+        self.changeAcceptor { $0.hasLostLoop = true }
         self.shared.logger.critical(
             "An event loop is lost",
             metadata: ["http.connections": "\(connections)", "http.requests": "\(requests)"]
@@ -128,18 +141,23 @@ final class HTTPServer: Sendable {
 
     /// The set of what is stalled has changed.
     func stallsChanged(_ stalled: Set<String>) {
-        self.changeStandIn { $0.isStalled = stalled.contains(where: EventLoops.isName) }
+        self.changeAcceptor { $0.isStalled = stalled.contains(where: EventLoops.isName) }
     }
 
-    /// Has the stand-in accept, or not, as the state says after `change`.
-    private func changeStandIn(_ change: (inout State) -> Void) {
+    /// Has the event loop accept, or the stand-in, or nobody, as the state says after `change`.
+    private func changeAcceptor(_ change: (inout State) -> Void) {
         self.state.withLock { state in
             change(&state)
-            let isNeeded = state.hasLostLoop || state.isStalled
             // A loop that accepts could hand a connection to one that does not work.
+            let needsStandIn = state.hasLostLoop || state.isStalled
             for listener in state.listeners {
-                listener.channel.setOption(.autoRead, value: !isNeeded).whenComplete { _ in }
-                if isNeeded { listener.standIn?.activate() } else { listener.standIn?.deactivate() }
+                let isRead = !needsStandIn && !state.isSettled
+                listener.channel.setOption(.autoRead, value: isRead).whenComplete { _ in }
+                if needsStandIn, !state.isSettled {
+                    listener.standIn?.activate()
+                } else {
+                    listener.standIn?.deactivate()
+                }
             }
         }
     }

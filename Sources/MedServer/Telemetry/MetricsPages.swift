@@ -34,6 +34,11 @@ final class MetricsPages: Sendable {
 
     init(_ registry: MetricRegistry) { self.registry = registry }
 
+    /// Waits until the pages that were asked for are handed over.
+    func waitForPages() async {
+        await withCheckedContinuation { continuation in self.queue.async { continuation.resume() } }
+    }
+
     /// Writes a page and hands it to `send`, on the thread of the pages.
     func write(_ question: Question, send: @escaping @Sendable (HTTPHeaders, ByteBuffer) -> Void) {
         self.queue.async {

@@ -1,11 +1,12 @@
 # MedBuilder
 # SPDX-License-Identifier: Apache-2.0
-"""One HTTP/2 connection to its end: h2_ending.py PORT STREAMS SECONDS
+"""One HTTP/2 connection to its end: h2_ending.py PORT METHOD STREAMS SECONDS
 
-Connects, prints `connected`, begins so many streams after so many seconds, and reads to the end. After that it sends
-until the server takes nothing any more. Prints as JSON how many streams were answered in whole, the last number of the
-last GOAWAY, for how many seconds the server went on taking bytes after its end, and how long this program was held up
-at most while it measured that.
+Connects, prints `connected`, begins so many streams after so many seconds, those of a POST with a body that never comes,
+prints `answered` when all are, and reads to the end. After that it sends until the server takes nothing any more. Prints
+as JSON how many streams were answered in whole, the codes of those that were reset, the last number of the last GOAWAY,
+for how many seconds the server went on taking bytes after its end, and how long this program was held up at most while
+it measured that.
 """
 
 import json
@@ -19,12 +20,12 @@ import http2
 
 PAUSE = 0.02
 
-port, streams, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+port, method, streams, seconds = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 connection = http2.Connection(port)
 print("connected", flush=True)
 time.sleep(seconds)
 for _ in range(streams):
-    connection.request("GET", "/live")
+    connection.request(method, "/live" if method == "GET" else "/nothing", ends=method == "GET")
 
 turn = time.monotonic()
 longest = 0.0
@@ -38,8 +39,16 @@ def next_turn():
     return now
 
 
+def answered():
+    return sum(stream.is_complete for stream in connection.streams.values())
+
+
+has_told = False
 while True:
     next_turn()
+    if not has_told and streams and answered() == streams:
+        has_told = True
+        print("answered", flush=True)
     if select.select([connection.socket], [], [], PAUSE)[0] and not connection.receive():
         break
 end = next_turn()
@@ -51,5 +60,6 @@ try:
         next_turn()
 except OSError:
     pass
-answered = sum(stream.is_complete for stream in connection.streams.values())
-print(json.dumps({"answered": answered, "last": connection.last, "lingered": next_turn() - end, "heldUp": longest}))
+resets = [stream.reset for stream in connection.streams.values() if stream.reset is not None]
+ending = {"answered": answered(), "resets": resets, "last": connection.last}
+print(json.dumps(ending | {"lingered": next_turn() - end, "heldUp": longest}))

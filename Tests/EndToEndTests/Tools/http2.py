@@ -65,12 +65,12 @@ class Connection:
         except OSError:
             self.is_closed = True
 
-    def request(self, method, target):
-        """Begins a stream without a body; gives its identifier."""
+    def request(self, method, target, ends=True):
+        """Begins a stream, without a body or with one that is never sent; gives its identifier."""
         number, self.next = self.next, self.next + 2
         self.streams[number] = Stream()
         fields = [(":method", method), (":scheme", "http"), (":authority", "localhost"), (":path", target)]
-        self.send(self.frame(HEADERS, 5, number, self.encoder.encode(fields)))
+        self.send(self.frame(HEADERS, 5 if ends else 4, number, self.encoder.encode(fields)))
         return number
 
     def receive(self):

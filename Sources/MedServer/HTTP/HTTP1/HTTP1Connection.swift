@@ -399,7 +399,8 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
             switch exchange.response {
             case .none: exchange.task == nil && !self.channel.isWritable
             case .streaming: !self.channel.isWritable
-            case .ended: true
+            // One that has taken it has the second of the lingering.
+            case .ended: self.unflushedAnswers > 0
             }
         if isStalled { self.context?.close(promise: nil) } else { self.armForAnswer() }
     }

@@ -56,7 +56,8 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         self.context = nil
         self.timer?.task.cancel()
         self.timer = nil
-        guard let exchange = self.exchange, exchange.response != .ended else { return }
+        guard let exchange else { return }
+        if exchange.response == .ended { return self.shared.lifecycle.work.end(exchange) }
         if !exchange.isRequestComplete { exchange.body?.fail(RequestBodyIncomplete()) }
         exchange.cancelTask()
         exchange.report(delivered: false)
@@ -169,12 +170,8 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         self.onLoop { stream in
             exchange.isCancelled = true
             exchange.cancelTask()
-            // A client that does not take its answer would hold the shutdown up to the deadline.
-            switch exchange.response {
-            case .none: break
-            case .streaming: if !stream.channel.isWritable { stream.context?.close(promise: nil) }
-            case .ended: stream.context?.close(promise: nil)
-            }
+            // A client that does not take its answer would hold the shutdown up to the deadline. What was written may wait for
+            // nobody but the flush at the end of this turn: it has a moment.
             stream.armForAnswer()
         }
     }
@@ -233,10 +230,12 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         }
         let promise = context.eventLoop.makePromise(of: Void.self)
         self.watch(promise.futureResult)
+        // Until the client has stopped sending, a reset could destroy the answer: the exit waits for the end of the stream.
+        let isEarly = !exchange.isRequestComplete
+        if isEarly, !exchange.isWork { self.shared.lifecycle.work.begin(exchange) }
         promise.futureResult.assumeIsolated().whenComplete { result in
             exchange.report(delivered: (try? result.get()) != nil)
-            if exchange.isWork { self.shared.lifecycle.work.end(exchange) }
-            if !exchange.isRequestComplete { self.endRequest() }
+            if isEarly { self.endRequest() } else if exchange.isWork { self.shared.lifecycle.work.end(exchange) }
         }
         context.writeAndFlush(self.wrapOutboundOut(.end(nil)), promise: promise)
         self.armForAnswer()
