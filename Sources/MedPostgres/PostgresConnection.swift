@@ -113,6 +113,13 @@ final class PostgresConnection: PooledConnection {
 
     /// Ends the transaction. That it was lost on the way leaves open whether it is done.
     func commit() async throws(DatabaseError) -> ServerResult {
+        guard self.isConnected else {
+            throw DatabaseError(
+                code: .notReachable,
+                description:
+                    "The connection to database '\(self.name)' was lost before a COMMIT. Nothing of the transaction is there."
+            )
+        }
         do throws(DatabaseError) {
             return try await self.command("COMMIT", isCancellable: false)
         } catch {
@@ -148,14 +155,10 @@ final class PostgresConnection: PooledConnection {
     func run(
         _ statement: Statement, after begin: String? = nil, limit: Duration? = nil, isAlone: Bool = false
     ) async throws(DatabaseError) -> ServerResult {
-        // What is prepared only now cannot be outdated: its error would be the same again, and so would be what outlives a rollback.
-        let wasPrepared = self.isPrepared(statement)
         do throws(DatabaseError) {
             return try await self.runOnce(statement, after: begin, limit: limit, isAlone: isAlone)
         } catch {
-            guard wasPrepared, Self.mayBeOutdated(error), try await self.forget(statement.sql, after: error) else {
-                throw error
-            }
+            guard Self.mayBeOutdated(error), try await self.forget(statement.sql, after: error) else { throw error }
             // In a transaction it is too late: that has failed. Unless nothing was sent.
             guard self.transactionStatus == PQTRANS_IDLE || error.sqlState == nil else { throw error }
             return try await self.runOnce(statement, after: begin, limit: limit, isAlone: isAlone)
@@ -163,8 +166,10 @@ final class PostgresConnection: PooledConnection {
     }
 
     /// Whether an error can come from a statement that was prepared for another schema, or that the server has forgotten. One without a code
-    /// of the server is a value that does not fit the type that its parameter had.
+    /// of the server is a value that does not fit the type that its parameter had. One from inside a function comes of work that was begun:
+    /// it would come again, and so would what outlives a rollback.
     private static func mayBeOutdated(_ error: DatabaseError) -> Bool {
+        if error.isFromFunction { return false }
         guard let state = error.sqlState else { return error.code == .unexpectedValue }
         return state == SQLState.featureNotSupported || state == SQLState.invalidStatementName || state.hasPrefix("42")
     }

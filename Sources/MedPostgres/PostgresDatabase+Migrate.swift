@@ -97,7 +97,8 @@ extension PostgresDatabase {
                 guard error.code == .locked || error.isRepeatable, attempt < Self.attempts else {
                     throw DatabaseError(
                         code: error.code,
-                        description: "Migration \(migration.version) '\(migration.name)' failed: \(error.description)",
+                        description: "Migration \(migration.version) '\(migration.name)' "
+                            + "\(error.code == .outcomeUnknown ? "may be done or not" : "failed"): \(error.description)",
                         sqlState: error.sqlState)
                 }
                 do {

@@ -81,13 +81,6 @@ final class PostgresTransaction: Transaction {
     }
 
     private func sendCommit() async throws(DatabaseError) {
-        guard self.connection.isConnected else {
-            throw DatabaseError(
-                code: .notReachable,
-                description:
-                    "The connection to database '\(self.connection.name)' was lost before a COMMIT. Nothing of the transaction is there."
-            )
-        }
         // Of a transaction that has failed, the server makes a rollback, and calls that a success.
         if try await self.connection.commit().tag != "COMMIT" { throw self.ended }
     }

@@ -18,6 +18,7 @@ extension DatabaseError {
             .compactMap { kind, field in result.field(field).map { "\(kind) '\($0)'" } }
         if !names.isEmpty { sentence += " (\(names.joined(separator: ", ")))" }
         self.init(code: code, description: "\(sentence) [\(state)].", sqlState: state)
+        self.isFromFunction = result.field(.context) != nil
     }
 
     /// The connection was lost before the server said what came of what was sent.

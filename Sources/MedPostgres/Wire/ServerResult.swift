@@ -52,5 +52,7 @@ final class ServerResult: @unchecked Sendable {
         case table = 0x74
         case column = 0x63
         case constraint = 0x6e
+        /// Inside which functions it was.
+        case context = 0x57
     }
 }

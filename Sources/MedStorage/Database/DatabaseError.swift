@@ -134,6 +134,9 @@ public struct DatabaseError: Error, Equatable, CustomStringConvertible {
         self.sqlState = sqlState
     }
 
+    /// Whether it was raised inside a function or a trigger of the database, while the statement was at work.
+    package var isFromFunction = false
+
     /// What this error makes of the database in `/health`.
     public var status: DatabaseStatus {
         switch self.code {
@@ -147,8 +150,8 @@ public struct DatabaseError: Error, Equatable, CustomStringConvertible {
         DatabaseError(
             code: .invalidStatement,
             description:
-                "A statement for database '\(database)' begins or ends a transaction. That is what the closures of `transaction` and "
-                + "`savepoint` are for.")
+                "A statement for database '\(database)' begins or ends a transaction, or may do so behind a comment within a comment. "
+                + "That is what the closures of `transaction` and `savepoint` are for.")
     }
 
     /// A statement that writes, where only reading is done.

@@ -116,7 +116,7 @@ public enum SQLOperation: String, Sendable, CaseIterable {
 
     /// The words of a statement outside of quotes and comments, and of parentheses unless they are asked for, in small letters.
     ///
-    /// Texts and comments are those of PostgreSQL (15, "Lexical Structure"), which SQLite has as well, or has not.
+    /// Texts and comments are those of PostgreSQL (15, "Lexical Structure"). SQLite's names in backticks or brackets count as words.
     private struct Words {
         /// Instead of a word: here the databases do not agree on what is a comment.
         static let ambiguous = "/*"
@@ -125,7 +125,12 @@ public enum SQLOperation: String, Sendable, CaseIterable {
         private var depth = 0
         private var hasSeenWord = false
 
-        init(_ text: String.UTF8View) { self.rest = text[...] }
+        init(_ text: String.UTF8View) {
+            self.rest = text[...]
+            // SQLite skips a byte order mark.
+            let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+            if self.rest.starts(with: mark) { self.rest = self.rest.dropFirst(mark.count) }
+        }
 
         mutating func next(atAnyDepth: Bool = false) -> String? {
             while let byte = self.rest.first {

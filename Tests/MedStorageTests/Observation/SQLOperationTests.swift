@@ -31,7 +31,8 @@ import Testing
         "PRAGMA user_version",
         "SELECT 'INTO', \"into\" FROM a /* INTO */", "SELECT $$ INTO $$", "SELECT a$1, $1 FROM into_a",
         "SELECT 1 -- a\r\n",
-        "SELECT 1 FOR UPDATE", "SELECT é FROM a", "select E'it\\'s into'",
+        "SELECT 1 FOR UPDATE", "SELECT a->>'b', a::TEXT, a ? 'b', rank() OVER (ORDER BY a) FROM c", "SELECT é FROM a",
+        "select E'it\\'s into'",
         "WITH x AS (SELECT 'insert' AS \"delete\") SELECT * FROM x /* update */", "EXPLAIN SELECT 1", "-- a\nSELECT 1",
         "",
         // Whose place in the statement the database shows.
@@ -57,7 +58,7 @@ import Testing
     func `what may write is none`(sql: String) { #expect(!SQLOperation.reads(sql)) }
 
     @Test(arguments: [
-        "COMMIT", "/*/ a */ COMMIT", "-- a\rCOMMIT", "/* a /* b */ SELECT */ COMMIT", "( rollback",
+        "COMMIT", "/*/ a */ COMMIT", "-- a\rCOMMIT", "\u{FEFF}COMMIT", "/* a /* b */ SELECT */ COMMIT", "( rollback",
         "PREPARE TRANSACTION 'a'",
     ])
     func `what ends a transaction is seen`(sql: String) { #expect(SQLOperation.controlsTransaction(sql)) }
