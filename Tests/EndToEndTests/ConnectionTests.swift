@@ -421,13 +421,17 @@ import Testing
     }
 
     @Test func `the exit waits for an early answer of the clean-up`() async throws {
-        let server = try await drillServer(["DRILL_CLEAN_UP_SECONDS": "0.5", "SHUTDOWN_GRACE_SECONDS": "5"])
-        let client = try await server.connect()
-        try await server.terminate()
-        try await server.record(Sentence.closed)
-        // It may come too late for an answer, and then there is none to wait for.
-        if let time = try? await self.sendInVain(to: client) { #expect(time >= .seconds(1)) }
-        #expect(try await server.waitForExit() == .code(0))
+        var longest = Duration.zero
+        // On a busy machine it may come too late, when there is no answer any more, or no second left.
+        for _ in 0..<5 where longest < .seconds(1) {
+            let server = try await drillServer(["DRILL_CLEAN_UP_SECONDS": "0.5", "SHUTDOWN_GRACE_SECONDS": "5"])
+            let client = try await server.connect()
+            try await server.terminate()
+            try await server.record(Sentence.closed)
+            if let time = try? await self.sendInVain(to: client) { longest = max(longest, time) }
+            #expect(try await server.waitForExit() == .code(0))
+        }
+        #expect(longest >= .seconds(1))
     }
 
     @Test func `a body that never ends does not hold the connection for ever`() async throws {

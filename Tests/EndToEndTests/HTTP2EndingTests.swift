@@ -48,7 +48,7 @@ import Testing
             "HTTP_HEADER_TIMEOUT_SECONDS": "2", "HTTP_MAX_REQUESTS_PER_CONNECTION": "1",
         ])
         var ending = Ending(answered: 0, lingered: 0, heldUp: 0)
-        // Where the request came too late, or the client was held up, it says nothing.
+        // Where the client was held up, it says nothing.
         for _ in 0..<20 where ending.answered == 0 || ending.heldUp > 0.2 {
             // Those two seconds are over 0.3 s after the connection's last answer.
             ending = try await self.ending(of: self.connect(streams: 1, after: 1.7, server))

@@ -112,7 +112,6 @@ extension ExchangeCarrier {
             let body = body.map { RequestBody(asyncSequence: $0) } ?? RequestBody(buffer: ByteBuffer())
             request = Request(head: try HTTPRequest(fast: head, isSecure: self.connection.isSecure), body: body)
         } catch {
-            self.shared.lifecycle.work.end(exchange)
             return self.answer(exchange, refusal: .badRequest)
         }
         if exchange.expectsContinue, !exchange.isRequestComplete { self.writeContinue() }

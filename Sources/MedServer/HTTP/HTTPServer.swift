@@ -21,8 +21,6 @@ final class HTTPServer: Sendable {
     private static let refusalPause = TimeAmount.milliseconds(50)
     /// How long the exit waits for that at most.
     private static let refusalLimit = TimeAmount.milliseconds(500)
-    /// How often the exit looks.
-    private static let look = Duration.milliseconds(5)
 
     /// A port that is open.
     private struct Listener {
@@ -91,26 +89,28 @@ final class HTTPServer: Sendable {
         return channel.localAddress?.port ?? port
     }
 
-    /// Reads nothing more, and has what was read answered: the very last step before the exit.
+    /// Reads nothing more, and has what was read answered: the server's last step before the exit.
     ///
     /// What comes later is reset by the exit, which tells its client that nobody has read it. But not every client understands that: nginx
     /// repeats a POST that was refused, and none that was reset. So as long as requests come it goes on refusing them, for a while.
     func settle() async {
-        var limit = NIODeadline.now() + Self.refusalLimit
-        while NIODeadline.now() < limit, self.shared.table.hasRefused(within: Self.refusalPause) {
-            try? await Task.sleep(for: Self.look)
-        }
+        let began = NIODeadline.now()
+        await self.wait(until: began + Self.refusalLimit) { self.shared.table.hasRefused(within: Self.refusalPause) }
         // Who was refused while still sending has a moment to read it, as ever: a reset could destroy the answer.
-        limit = .now() + ConnectionLimits.lingerTime
-        while NIODeadline.now() < limit, self.shared.lifecycle.work.count > 0 {
-            try? await Task.sleep(for: Self.look)
-        }
+        let end = began + Self.refusalLimit + ConnectionLimits.lingerTime
+        await self.wait(until: end) { self.shared.lifecycle.work.count > 0 }
         self.changeAcceptor { $0.isSettled = true }
         self.shared.table.stopReading()
-        await self.letLoopsTurn(times: 1)
-        await self.shared.telemetry.pages?.waitForPages()
         // An answer is written in the turn after its request was read, and a stream of HTTP/2 takes one more on either way.
+        await self.letLoopsTurn(times: 2)
+        await self.shared.telemetry.pages?.waitForPages()
+        // What was read at the last moment, too.
+        await self.wait(until: end) { self.shared.lifecycle.work.count > 0 }
         await self.letLoopsTurn(times: 4)
+    }
+
+    private func wait(until limit: NIODeadline, while isGoing: () -> Bool) async {
+        while NIODeadline.now() < limit, isGoing() { try? await Task.sleep(for: .milliseconds(5)) }
     }
 
     private func letLoopsTurn(times: Int) async {

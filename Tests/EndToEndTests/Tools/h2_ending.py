@@ -22,6 +22,8 @@ PAUSE = 0.02
 
 port, method, streams, seconds = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 connection = http2.Connection(port)
+# The server's settings: it has taken the connection.
+connection.receive()
 print("connected", flush=True)
 time.sleep(seconds)
 for _ in range(streams):

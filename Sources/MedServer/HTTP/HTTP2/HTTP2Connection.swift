@@ -13,7 +13,7 @@ import NIOHTTP2
 ///        └── grace, and no stream ──GOAWAY(last stream)──▶ closed ◀──EOF or 1 s── lingering ◀────┘
 ///
 /// The two steps are those of RFC 9113 §6.8: streams that the client opened before it could know are still answered,
-/// and the last number then says which ones were. Lingering is as with HTTP/1.1.
+/// and the last number then says which ones were. Lingering is as with HTTP/1.1. The exit makes whatever is not there yet leave.
 final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked Sendable {
     // Unchecked: all state is touched on the channel's event loop alone.
     typealias InboundIn = HTTP2Frame
