@@ -434,6 +434,31 @@ import Testing
         #expect(longest >= .seconds(1))
     }
 
+    @Test(arguments: ["POST /nothing", "GET /live"])
+    func `early answers without end do not hold up the exit`(request: String) async throws {
+        let server = try await drillServer(ServerProcess.longGrace)
+        let ended = Watched(0)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            // At any moment, one of them waits for the rest of a body.
+            for _ in 0..<4 {
+                group.addTask {
+                    while let client = try? await server.connect() {
+                        let head = "\(request) HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nx"
+                        try? await client.send(head)
+                        _ = try? await client.remainder()
+                        client.close()
+                        ended.update { $0 += 1 }
+                    }
+                }
+            }
+            try await eventually("they are at it") { ended.read(\.self) > 6 }
+            try await server.terminate()
+            #expect(try await server.waitForExit() == .code(0))
+            try await group.waitForAll()
+        }
+        #expect(server.sentences == [Sentence.terminate, Sentence.closed, Sentence.complete])
+    }
+
     @Test func `a body that never ends does not hold the connection for ever`() async throws {
         let server = try await drillServer()
         let client = try await server.connect()

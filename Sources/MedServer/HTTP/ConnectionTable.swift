@@ -32,6 +32,7 @@ final class ConnectionTable: Sendable {
     private let state = Mutex(State())
     /// When a request was last refused because of the shutdown, by the uptime; 0 if none was.
     private let lastRefusal = Atomic<UInt64>(0)
+    private let earlyAnswers = Atomic<Int>(0)
 
     init(limit: Int) { self.limit = limit }
 
@@ -43,6 +44,16 @@ final class ConnectionTable: Sendable {
         let moment = self.lastRefusal.load(ordering: .relaxed)
         return moment > 0 && NIODeadline.now() < .uptimeNanoseconds(moment) + time
     }
+
+    /// A request is answered that has not come as a whole. Until its client has stopped sending, or has had its moment, a reset could destroy
+    /// the answer: the exit waits for that, and nothing before it does, since there may always be another.
+    func answersEarly() { self.earlyAnswers.add(1, ordering: .relaxed) }
+
+    /// Its connection or stream has ended.
+    func earlyAnswerIsOver() { self.earlyAnswers.subtract(1, ordering: .relaxed) }
+
+    /// Whether there is such a request.
+    var hasEarlyAnswers: Bool { self.earlyAnswers.load(ordering: .relaxed) > 0 }
 
     /// Enters a connection, and says what it may do. Makes room for it if it can; nil if there is none at all.
     func add(_ new: ServerConnection) -> Admission? {

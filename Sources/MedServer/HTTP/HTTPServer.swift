@@ -96,16 +96,16 @@ final class HTTPServer: Sendable {
     func settle() async {
         let began = NIODeadline.now()
         await self.wait(until: began + Self.refusalLimit) { self.shared.table.hasRefused(within: Self.refusalPause) }
-        // Who was refused while still sending has a moment to read it, as ever: a reset could destroy the answer.
         let end = began + Self.refusalLimit + ConnectionLimits.lingerTime
-        await self.wait(until: end) { self.shared.lifecycle.work.count > 0 }
+        await self.wait(until: end) { self.shared.table.hasEarlyAnswers }
         self.changeAcceptor { $0.isSettled = true }
         self.shared.table.stopReading()
         // An answer is written in the turn after its request was read, and a stream of HTTP/2 takes one more on either way.
         await self.letLoopsTurn(times: 2)
-        await self.shared.telemetry.pages?.waitForPages()
         // What was read at the last moment, too.
-        await self.wait(until: end) { self.shared.lifecycle.work.count > 0 }
+        await self.wait(until: end) {
+            self.shared.table.hasEarlyAnswers || self.shared.telemetry.pages?.isWriting == true
+        }
         await self.letLoopsTurn(times: 4)
     }
 

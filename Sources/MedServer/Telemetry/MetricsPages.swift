@@ -5,6 +5,7 @@ import Dispatch
 import MedTelemetry
 import NIOCore
 import NIOHTTP1
+import Synchronization
 
 /// Pages of metrics, written one after the other on a thread of their own: ten thousand series take milliseconds, which an event loop does not
 /// have, and which need not wait for the task pool.
@@ -31,17 +32,18 @@ final class MetricsPages: Sendable {
 
     private let registry: MetricRegistry
     private let queue = DispatchQueue(label: "metrics")
+    private let pending = Atomic<Int>(0)
 
     init(_ registry: MetricRegistry) { self.registry = registry }
 
-    /// Waits until the pages that were asked for are handed over.
-    func waitForPages() async {
-        await withCheckedContinuation { continuation in self.queue.async { continuation.resume() } }
-    }
+    /// Whether a page that was asked for is not handed over.
+    var isWriting: Bool { self.pending.load(ordering: .acquiring) > 0 }
 
     /// Writes a page and hands it to `send`, on the thread of the pages.
     func write(_ question: Question, send: @escaping @Sendable (HTTPHeaders, ByteBuffer) -> Void) {
+        self.pending.add(1, ordering: .relaxed)
         self.queue.async {
+            defer { self.pending.subtract(1, ordering: .releasing) }
             let page = self.registry.page(question.format)
             var headers: HTTPHeaders = [
                 "Content-Type": question.format.contentType, "Cache-Control": "no-store",

@@ -67,8 +67,8 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
     /// The bytes of the present body as they came, framing and all.
     private var framedBytes = 0
     private var untaken = UntakenAnswer()
-    /// The exchange whose answer was given before the request had come.
-    private var earlyAnswered: Exchange?
+    /// Whether the last answer was given before the request had come.
+    private var hasAnsweredEarly = false
     /// Whether the last request had no body, so that its bytes ended with an empty line.
     private var lastRequestWasBare = true
     /// The last four bytes that came.
@@ -124,7 +124,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
         self.context = nil
         self.timer?.task.cancel()
         self.timer = nil
-        if let earlyAnswered { self.shared.lifecycle.work.end(earlyAnswered) }
+        if self.hasAnsweredEarly { self.shared.table.earlyAnswerIsOver() }
         for exchange in self.exchanges {
             if !exchange.isRequestComplete { exchange.body?.fail(RequestBodyIncomplete()) }
             exchange.cancelTask()
@@ -463,15 +463,14 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
         self.unflushedAnswers += 1
         self.untaken.began(now: .now())
         if !exchange.isRequestComplete {
-            // Until the client has stopped sending, a reset could destroy the answer: the exit waits for that.
-            if !exchange.isWork { self.shared.lifecycle.work.begin(exchange) }
-            self.earlyAnswered = exchange
+            self.hasAnsweredEarly = true
+            self.shared.table.answersEarly()
         }
         promise.futureResult.whenComplete { result in
             exchange.report(delivered: (try? result.get()) != nil)
             self.unflushedAnswers -= 1
             self.untaken.ended(now: .now())
-            if exchange.isWork, exchange.isRequestComplete { self.shared.lifecycle.work.end(exchange) }
+            if exchange.isWork { self.shared.lifecycle.work.end(exchange) }
             if closes {
                 self.linger()
             } else if self.isIdle {

@@ -24,6 +24,8 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
     /// The body for the handler, made when the first of it comes.
     private var body: RequestBodyFeed.Sequence?
     private var isHoldingReads = false
+    /// Whether the answer was given before the request had come.
+    private var hasAnsweredEarly = false
     private var timer: (at: NIODeadline, task: Scheduled<Void>)?
     private var untaken = UntakenAnswer()
 
@@ -56,8 +58,8 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         self.context = nil
         self.timer?.task.cancel()
         self.timer = nil
-        guard let exchange else { return }
-        if exchange.response == .ended { return self.shared.lifecycle.work.end(exchange) }
+        if self.hasAnsweredEarly { self.shared.table.earlyAnswerIsOver() }
+        guard let exchange = self.exchange, exchange.response != .ended else { return }
         if !exchange.isRequestComplete { exchange.body?.fail(RequestBodyIncomplete()) }
         exchange.cancelTask()
         exchange.report(delivered: false)
@@ -230,12 +232,14 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeCarrier, @unchecked Senda
         }
         let promise = context.eventLoop.makePromise(of: Void.self)
         self.watch(promise.futureResult)
-        // Until the client has stopped sending, a reset could destroy the answer: the exit waits for the end of the stream.
-        let isEarly = !exchange.isRequestComplete
-        if isEarly, !exchange.isWork { self.shared.lifecycle.work.begin(exchange) }
+        if !exchange.isRequestComplete {
+            self.hasAnsweredEarly = true
+            self.shared.table.answersEarly()
+        }
         promise.futureResult.assumeIsolated().whenComplete { result in
             exchange.report(delivered: (try? result.get()) != nil)
-            if isEarly { self.endRequest() } else if exchange.isWork { self.shared.lifecycle.work.end(exchange) }
+            if exchange.isWork { self.shared.lifecycle.work.end(exchange) }
+            if !exchange.isRequestComplete { self.endRequest() }
         }
         context.writeAndFlush(self.wrapOutboundOut(.end(nil)), promise: promise)
         self.armForAnswer()
