@@ -446,6 +446,7 @@ import Testing
                         let head = "\(request) HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nx"
                         try? await client.send(head)
                         _ = try? await client.remainder()
+                        try? await Task.sleep(for: .milliseconds(500))
                         client.close()
                         ended.update { $0 += 1 }
                     }
