@@ -155,10 +155,14 @@ final class PostgresConnection: PooledConnection {
     func run(
         _ statement: Statement, after begin: String? = nil, limit: Duration? = nil, isAlone: Bool = false
     ) async throws(DatabaseError) -> ServerResult {
+        let wasPrepared = self.isPrepared(statement)
         do throws(DatabaseError) {
             return try await self.runOnce(statement, after: begin, limit: limit, isAlone: isAlone)
         } catch {
             guard Self.mayBeOutdated(error), try await self.forget(statement.sql, after: error) else { throw error }
+            // What is prepared only now cannot be outdated, and a function has begun its work: the error would come again, and so would what
+            // outlives a rollback.
+            guard wasPrepared, !error.isFromFunction else { throw error }
             // In a transaction it is too late: that has failed. Unless nothing was sent.
             guard self.transactionStatus == PQTRANS_IDLE || error.sqlState == nil else { throw error }
             return try await self.runOnce(statement, after: begin, limit: limit, isAlone: isAlone)
@@ -166,10 +170,8 @@ final class PostgresConnection: PooledConnection {
     }
 
     /// Whether an error can come from a statement that was prepared for another schema, or that the server has forgotten. One without a code
-    /// of the server is a value that does not fit the type that its parameter had. One from inside a function comes of work that was begun:
-    /// it would come again, and so would what outlives a rollback.
+    /// of the server is a value that does not fit the type that its parameter had.
     private static func mayBeOutdated(_ error: DatabaseError) -> Bool {
-        if error.isFromFunction { return false }
         guard let state = error.sqlState else { return error.code == .unexpectedValue }
         return state == SQLState.featureNotSupported || state == SQLState.invalidStatementName || state.hasPrefix("42")
     }

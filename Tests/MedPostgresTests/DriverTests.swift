@@ -314,6 +314,26 @@ import Testing
         }
     }
 
+    @Test func `what is prepared survives it where the server's errors tell of parameters`() async throws {
+        let url = try await SharedServer.shared.createDatabase()
+        _ = try await withDatabase(url) { database in
+            try await database.execute(
+                """
+                DO 'BEGIN EXECUTE format(
+                    ''ALTER DATABASE %I SET log_parameter_max_length_on_error = 100'', current_database()); END'
+                """)
+        }
+        try await withDatabase(url, configuration: PoolConfiguration(maximum: 1, acquireTimeout: .seconds(60))) {
+            database in
+            let shown = try await database.query("SHOW log_parameter_max_length_on_error")[0].decode(0, as: String.self)
+            #expect(shown != "0")
+            let ask = { try await database.query("SELECT * FROM drill_rows WHERE value = \("a")") }
+            for _ in 0..<2 { _ = try await ask() }
+            try await database.transaction { try await $0.execute("ALTER TABLE drill_rows ADD COLUMN more INTEGER") }
+            #expect(try await ask().isEmpty)
+        }
+    }
+
     @Test func `a statement that takes too long is ended by the server, and by us if the server is silent`()
         async throws
     {

@@ -129,7 +129,6 @@ import Testing
                 MigrationPlan.medBuilder.migrations + [
                     Migration(
                         version: MigrationPlan.medBuilder.version + 1, name: "slow",
-
                         // As for all others here, the lock is theirs for as long as the test has it.
                         statements: ["SET LOCAL lock_timeout = 0", "INSERT INTO slow (value) VALUES ('a')"])
                 ])

@@ -18,7 +18,9 @@ extension DatabaseError {
             .compactMap { kind, field in result.field(field).map { "\(kind) '\($0)'" } }
         if !names.isEmpty { sentence += " (\(names.joined(separator: ", ")))" }
         self.init(code: code, description: "\(sentence) [\(state)].", sqlState: state)
-        self.isFromFunction = result.field(.context) != nil
+        // With `log_parameter_max_length_on_error`, an error has a context although no function has one. That of an outdated plan is known
+        // by where it is raised.
+        self.isFromFunction = result.field(.context) != nil && result.field(.sourceFunction) != "RevalidateCachedQuery"
     }
 
     /// The connection was lost before the server said what came of what was sent.

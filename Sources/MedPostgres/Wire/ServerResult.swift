@@ -52,7 +52,9 @@ final class ServerResult: @unchecked Sendable {
         case table = 0x74
         case column = 0x63
         case constraint = 0x6e
-        /// Inside which functions it was.
+        /// Inside which functions it was, and other circumstances.
         case context = 0x57
+        /// Where in the server's own source it was raised.
+        case sourceFunction = 0x52
     }
 }

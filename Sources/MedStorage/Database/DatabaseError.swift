@@ -137,6 +137,11 @@ public struct DatabaseError: Error, Equatable, CustomStringConvertible {
     /// Whether it was raised inside a function or a trigger of the database, while the statement was at work.
     package var isFromFunction = false
 
+    /// Whether they say the same.
+    public static func == (left: DatabaseError, right: DatabaseError) -> Bool {
+        left.code == right.code && left.description == right.description && left.sqlState == right.sqlState
+    }
+
     /// What this error makes of the database in `/health`.
     public var status: DatabaseStatus {
         switch self.code {
