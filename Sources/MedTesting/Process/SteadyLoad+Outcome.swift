@@ -100,7 +100,8 @@ extension SteadyLoad {
         ///   - unannounced: Whether the server closes kept connections without having announced it in an answer, as one
         ///     without a drain delay does. If it closes one half first, a client cannot see whether it had read the
         ///     request, so this can hide one that was lost.
-        ///   - crossing: How long a request may have been on its way when the connection was closed.
+        ///   - crossing: How long a request may have been on its way when the connection was closed; five times as long if surely nobody
+        ///     has read it, since a busy machine does not get to that.
         package func failures(
             trigger: ContinuousClock.Instant? = nil,
             unannounced: Bool = false,
@@ -118,7 +119,7 @@ extension SteadyLoad {
                 case .answered(_, let saysLater): return !saysLater
                 case .refused: return !isOver
                 case .closedWithoutByte(let close):
-                    if event.ended - event.sent > crossing { return true }
+                    if event.ended - event.sent > (close.wasUnread ? crossing * 5 : crossing) { return true }
                     if close.wasFresh { return !isOver || !(close.wasUnread || event.sent > trigger) }
                     return !close.wasUnread && !unannounced
                 case .cut, .malformed, .missing: return true
