@@ -438,11 +438,13 @@ import Testing
     func `early answers without end do not hold up the exit`(request: String) async throws {
         let server = try await drillServer(ServerProcess.longGrace)
         let ended = Watched(0)
+        let isOver = Watched(false)
         try await withThrowingTaskGroup(of: Void.self) { group in
             // At any moment, one of them waits for the rest of a body.
-            for _ in 0..<4 {
+            for turn in 0..<4 {
                 group.addTask {
-                    while let client = try? await server.connect() {
+                    try await Task.sleep(for: .milliseconds(turn * 150))
+                    while !isOver.read(\.self), let client = try? await server.connect() {
                         let head = "\(request) HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nx"
                         try? await client.send(head)
                         _ = try? await client.remainder()
@@ -454,7 +456,9 @@ import Testing
             }
             try await eventually("they are at it") { ended.read(\.self) > 6 }
             try await server.terminate()
-            #expect(try await server.waitForExit() == .code(0))
+            let exit = try await server.waitForExit()
+            isOver.update { $0 = true }
+            #expect(exit == .code(0))
             try await group.waitForAll()
         }
         #expect(server.sentences == [Sentence.terminate, Sentence.closed, Sentence.complete])

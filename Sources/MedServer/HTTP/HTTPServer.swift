@@ -21,6 +21,8 @@ final class HTTPServer: Sendable {
     private static let refusalPause = TimeAmount.milliseconds(50)
     /// How long the exit waits for that at most.
     private static let refusalLimit = TimeAmount.milliseconds(500)
+    /// How long it waits for pages of metrics.
+    private static let pageLimit = TimeAmount.milliseconds(250)
 
     /// A port that is open.
     private struct Listener {
@@ -103,9 +105,8 @@ final class HTTPServer: Sendable {
         // An answer is written in the turn after its request was read, and a stream of HTTP/2 takes one more on either way.
         await self.letLoopsTurn(times: 2)
         // What was read at the last moment, too.
-        await self.wait(until: end) {
-            self.shared.table.hasEarlyAnswers || self.shared.telemetry.pages?.isWriting == true
-        }
+        await self.wait(until: end) { self.shared.table.hasEarlyAnswers }
+        await self.wait(until: .now() + Self.pageLimit) { self.shared.telemetry.pages?.isWriting == true }
         await self.letLoopsTurn(times: 4)
     }
 

@@ -20,6 +20,8 @@ protocol ConnectionDriver: AnyObject {
     func closeIfIdle()
     /// Nothing is read any more, since the process ends: says so, if that can be said.
     func readsNoMore()
+    /// Whether all is answered, and what comes is thrown away.
+    var isLingering: Bool { get }
 }
 
 /// A connection that was accepted: its place in the table, its first bytes, which decide the version of HTTP, and
@@ -204,11 +206,14 @@ final class ServerConnection: ChannelDuplexHandler, @unchecked Sendable {
         }
     }
 
-    /// Leaves what comes from here on in the socket.
+    /// Leaves what comes from here on in the socket; unless it is thrown away, since a reset could destroy what was answered.
     func stopReading() {
         self.channel.eventLoop.execute {
+            if case .decided(let driver) = self.state {
+                if driver.isLingering { return }
+                driver.readsNoMore()
+            }
             self.channel.setOption(.autoRead, value: false).whenComplete { _ in }
-            if case .decided(let driver) = self.state { driver.readsNoMore() }
         }
     }
 

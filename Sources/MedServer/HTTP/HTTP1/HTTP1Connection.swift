@@ -709,4 +709,6 @@ final class HTTP1Connection: ChannelDuplexHandler, ConnectionDriver, ExchangeCar
 
     /// The reset that the exit brings says it.
     func readsNoMore() {}
+
+    var isLingering: Bool { if case .lingering = self.state { true } else { false } }
 }

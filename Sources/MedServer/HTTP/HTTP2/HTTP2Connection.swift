@@ -200,6 +200,8 @@ final class HTTP2Connection: ChannelInboundHandler, ConnectionDriver, @unchecked
     /// A client that hears which streams were read repeats the others, even those that it must not send twice (RFC 9113 §8.7).
     func readsNoMore() { self.leave() }
 
+    var isLingering: Bool { if case .lingering = self.state { true } else { false } }
+
     /// Tells the client to open no more streams here.
     private func announce() {
         guard case .serving = self.state, let context = self.context else { return }
