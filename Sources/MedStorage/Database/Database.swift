@@ -60,6 +60,9 @@ public protocol Database: Sendable {
     func execute(_ statement: Statement) async throws -> Int
 
     /// The rows of one statement that only reads, as of the last commit, outside of any transaction.
+    ///
+    /// It may be asked again where its connection was lost. Statements that write, as far as their words say, are refused; a function that
+    /// writes cannot be told by its name, so call it by ``execute(_:)`` or in a transaction.
     func query(_ statement: Statement) async throws -> [Row]
 
     /// The rows of one statement that only reads, when they may be too many for memory. They end with `body`.
