@@ -143,7 +143,12 @@ final class PostgresConnection: PooledConnection {
 
     /// Whether a statement needs no message of its own to be prepared.
     func isPrepared(_ statement: Statement) -> Bool {
-        !self.isPooled && self.prepared.withLock { $0.find(statement.sql) } != nil
+        self.known(statement.sql) != nil
+    }
+
+    /// What the server knows of a statement, if it is prepared.
+    private func known(_ sql: String) -> PreparedStatements.Prepared? {
+        self.isPooled ? nil : self.prepared.withLock { $0.find(sql) }
     }
 
     /// Runs a statement.
@@ -155,17 +160,17 @@ final class PostgresConnection: PooledConnection {
     func run(
         _ statement: Statement, after begin: String? = nil, limit: Duration? = nil, isAlone: Bool = false
     ) async throws(DatabaseError) -> ServerResult {
-        let wasPrepared = self.isPrepared(statement)
+        let known = self.known(statement.sql)
         do throws(DatabaseError) {
-            return try await self.runOnce(statement, after: begin, limit: limit, isAlone: isAlone)
+            return try await self.runOnce(statement, as: known, after: begin, limit: limit, isAlone: isAlone)
         } catch {
             guard Self.mayBeOutdated(error), try await self.forget(statement.sql, after: error) else { throw error }
             // What is prepared only now cannot be outdated, and a function has begun its work: the error would come again, and so would what
             // outlives a rollback.
-            guard wasPrepared, !error.isFromFunction else { throw error }
+            guard known != nil, !error.isFromFunction else { throw error }
             // In a transaction it is too late: that has failed. Unless nothing was sent.
             guard self.transactionStatus == PQTRANS_IDLE || error.sqlState == nil else { throw error }
-            return try await self.runOnce(statement, after: begin, limit: limit, isAlone: isAlone)
+            return try await self.runOnce(statement, as: nil, after: begin, limit: limit, isAlone: isAlone)
         }
     }
 
@@ -198,7 +203,8 @@ final class PostgresConnection: PooledConnection {
     }
 
     private func runOnce(
-        _ statement: Statement, after begin: String?, limit: Duration?, isAlone: Bool
+        _ statement: Statement, as known: PreparedStatements.Prepared?, after begin: String?, limit: Duration?,
+        isAlone: Bool
     ) async throws(DatabaseError) -> ServerResult {
         let limit = limit ?? self.statementLimit
         if self.isPooled {
@@ -210,7 +216,7 @@ final class PostgresConnection: PooledConnection {
             }
             return try Self.single(results, database: self.name, sql: statement.sql)
         }
-        let prepared = try await self.prepare(statement.sql, limit: limit)
+        let prepared = if let known { known } else { try await self.prepare(statement.sql, limit: limit) }
         let parameters = try ParameterEncoder(
             statement.parameters, types: prepared.parameterTypes, database: self.name)
         let send = { (connection: OpaquePointer) in

@@ -76,13 +76,11 @@ final class PostgresTransaction: Transaction {
         try self.requireRunning()
         self.isOver.store(true, ordering: .relaxed)
         try await self.observer.observe("COMMIT", as: .commit) { () async throws(DatabaseError) in
-            try await self.access { () async throws(DatabaseError) in try await self.sendCommit() }
+            try await self.access { () async throws(DatabaseError) in
+                // Of a transaction that has failed, the server makes a rollback, and calls that a success.
+                if try await self.connection.commit().tag != "COMMIT" { throw self.ended }
+            }
         }
-    }
-
-    private func sendCommit() async throws(DatabaseError) {
-        // Of a transaction that has failed, the server makes a rollback, and calls that a success.
-        if try await self.connection.commit().tag != "COMMIT" { throw self.ended }
     }
 
     /// Ends the transaction with nothing done.

@@ -47,17 +47,9 @@ public enum SQLOperation: String, Sendable, CaseIterable {
         if self.begins(sql, with: "select"), !self.mentionsInto(sql) { return true }
         var words = Words(sql.utf8)
         switch words.next() {
-        case "select":
-            while let word = words.next(atAnyDepth: true) {
-                if word == "into" || word == Words.ambiguous { return false }
-            }
-            return true
-        case "with", "explain":
-            // A common table may write, and what is explained may be done.
-            while let word = words.next(atAnyDepth: true) {
-                if Self.writingInside.contains(word) { return false }
-            }
-            return true
+        case "select": return !words.contain(["into", Words.ambiguous])
+        // A common table may write, and what is explained may be done.
+        case "with", "explain": return !words.contain(Self.writingInside)
         // What is no word of SQL at all, the database says better.
         case let verb?: return [nil, .select].contains(Self(verb: verb)) && !Self.writing.contains(verb)
         case nil: return true
@@ -156,6 +148,14 @@ public enum SQLOperation: String, Sendable, CaseIterable {
                 }
             }
             return nil
+        }
+
+        /// Whether one of these is among the words that are left, inside of parentheses, too.
+        mutating func contain(_ words: Set<String>) -> Bool {
+            while let word = self.next(atAnyDepth: true) {
+                if words.contains(word) { return true }
+            }
+            return false
         }
 
         /// A statement as a whole may be in parentheses too: those at the very beginning do not count.
