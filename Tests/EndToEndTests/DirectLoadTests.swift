@@ -20,15 +20,9 @@ import Testing
     func `every HTTP 2 stream that the last GOAWAY counts in is answered`(tls: Bool, drainDelay: String) async throws {
         let server = try await startHealthy(
             ["SHUTDOWN_DRAIN_DELAY_SECONDS": drainDelay, "SHUTDOWN_GRACE_SECONDS": "20"], tls: tls)
-        let script = URL(filePath: #filePath).deletingLastPathComponent()
-            .appending(path: "Tools/h2_across_shutdown.py").path
-        let tool = try ChildProcess(
-            "/usr/bin/python3",
-            [script, "\(try await server.process.port)"] + (server.certificate.map { [$0.authority.path] } ?? []),
-            environment: ["PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"],
-            folder: testFolder()
-        )
-        try #require(EndToEnd.current).add(tool)
+        let port = try await server.process.port
+        let authority = server.certificate.map { [$0.authority.path] } ?? []
+        let tool = try startPythonTool("h2_across_shutdown.py", ["\(port)"] + authority)
         // Not always at the same moment of a stream's life.
         let moment = Int.random(in: 3...12) * 100
         try await eventually("the load runs") { tool.outputText.contains("answered \(moment)\n") || tool.hasEnded }

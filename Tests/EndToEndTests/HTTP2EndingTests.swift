@@ -24,14 +24,8 @@ import Testing
     private func connect(
         _ method: String = "GET", streams: Int, after seconds: Double, _ server: ServerProcess
     ) async throws -> ChildProcess {
-        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Tools/h2_ending.py").path
-        let tool = try ChildProcess(
-            "/usr/bin/python3",
-            [script, "\(try await server.port)", method, "\(streams)", "\(seconds)"],
-            environment: ["PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"],
-            folder: testFolder()
-        )
-        try #require(EndToEnd.current).add(tool)
+        let port = try await server.port
+        let tool = try startPythonTool("h2_ending.py", ["\(port)", method, "\(streams)", "\(seconds)"])
         try await eventually("it has connected") { tool.outputText.hasPrefix("connected\n") || tool.hasEnded }
         return tool
     }

@@ -304,20 +304,11 @@ import Testing
             authority = [certificate.authority.path]
         }
         let server = try startServer(environment, in: folder ?? makeFolder("server-\(tls)"))
-        let tool = try ChildProcess(
-            "/usr/bin/python3",
-            [self.tool("channels.py"), "\(try await server.port)"] + authority,
-            environment: ["PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"],
-            folder: testFolder()
-        )
-        try #require(EndToEnd.current).add(tool)
+        let port = try await server.port
+        let tool = try startPythonTool("channels.py", ["\(port)"] + authority)
         try await eventually("the asker is there") { tool.outputText.hasSuffix("\n") || tool.hasEnded }
         let asker = try #require(Int(tool.outputText.trimmingCharacters(in: .newlines)), "\(tool.errorText)")
         return Subject(server: server, asker: asker)
-    }
-
-    private func tool(_ name: String) -> String {
-        URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Tools/\(name)").path
     }
 
     private func fail(_ subject: Subject, _ options: String) async throws {

@@ -85,6 +85,20 @@ extension ServerProcess {
 /// The running test's own folder.
 func testFolder() throws -> URL { try #require(EndToEnd.current?.folder) }
 
+/// Starts one of the Python programs in `Tools`, which ends with the test.
+func startPythonTool(_ name: String, _ arguments: [String]) throws -> ChildProcess {
+    let tools = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(
+        path: "Tools")
+    let tool = try ChildProcess(
+        "/usr/bin/python3",
+        [tools.appending(path: name).path] + arguments,
+        environment: ["PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"],
+        folder: testFolder()
+    )
+    try #require(EndToEnd.current).add(tool)
+    return tool
+}
+
 /// A new folder below the running test's own.
 func makeFolder(_ name: String) throws -> URL {
     let folder = try testFolder().appending(path: name)
